@@ -1,0 +1,304 @@
+"""The types of a composed experiment; the values live in ``conf/``.
+
+Every class is a pydantic dataclass that forbids unknown keys, so one pass over a composed config
+reports every missing, misspelt, mistyped and out-of-range entry together. A field has a default
+only where the default means "off" or "decide for me".
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+_STRICT = ConfigDict(extra="forbid")
+
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+Range = Annotated[list[float], Field(min_length=2, max_length=2)]
+Term = dict[str, Any]
+"""One term of a policy file: ``term: <name>`` and its parameters, resolved when the task is bound."""
+
+
+@dataclass(config=_STRICT)
+class SceneConfig:
+    """Which scene manifest to read and how to stand the robot in it."""
+
+    id: str
+    manifest: str | None
+    up_axis: Literal["auto", "y", "z"]
+    robot_base: Annotated[list[float], Field(min_length=4, max_length=4)] | None
+    """x, y, z in metres and yaw in radians, in the scene's z-up frame; null = placed automatically."""
+
+
+@dataclass(config=_STRICT)
+class GripperConfig:
+    """A parallel gripper: its joints move together between ``closed_m`` and ``open_m``."""
+
+    joints: Annotated[list[str], Field(min_length=1)]
+    fingers: Annotated[list[str], Field(min_length=1)]
+    """Bodies that carry the pads, one a finger; ``grasped`` needs contact force on each."""
+    open_m: float
+    closed_m: float
+    max_width_m: Positive
+
+
+@dataclass(config=_STRICT)
+class RobotConfig:
+    """A robot model and what the rest of the program needs to know about it."""
+
+    name: str
+    model: str
+    """MJCF file: a name under the package's assets/robots, or a path."""
+    base_body: str
+    ee_site: str
+    arm_joints: Annotated[list[str], Field(min_length=1)]
+    collision_bodies: list[str]
+    """Links whose contacts count as collisions (the fingers are meant to touch things)."""
+    home_rad: Annotated[list[float], Field(min_length=1)]
+    gripper: GripperConfig | None
+    reach_m: Positive
+    base_radius_m: Positive
+
+
+@dataclass(config=_STRICT)
+class PhysicsRandomization:
+    """Upstream's ranges; a policy's events say which of them are applied."""
+
+    dt_jitter_range_s: Range
+    solver_iteration_range: Annotated[list[int], Field(min_length=2, max_length=2)]
+    contact_offset_range_m: Range
+    friction_scale_range: Range
+
+
+@dataclass(config=_STRICT)
+class PhysicsConfig:
+    """One of upstream's physics profiles. What each field means per backend: the profile's comments."""
+
+    name: str
+    dt_s: Annotated[float, Field(gt=0, le=0.05)]
+    substeps: Annotated[int, Field(ge=1, le=100)]
+    solver_iterations: Annotated[int, Field(ge=1, le=1000)]
+    solver_type: Literal["TGS", "PGS"]
+    enable_gyroscopic_forces: bool
+    enable_stabilization: bool
+    contact_offset_m: NonNegative
+    rest_offset_m: NonNegative
+    bounce_threshold_velocity_mps: NonNegative
+    friction_offset_threshold_m: NonNegative
+    friction_correlation_distance_m: NonNegative
+    randomization: PhysicsRandomization
+    impratio: Annotated[float, Field(ge=1, le=1000)]
+
+
+@dataclass(config=_STRICT)
+class BudgetsConfig:
+    """Env steps of one trial under each preset."""
+
+    quick: Count
+    benchmark: Count
+    full: Count
+
+
+@dataclass(config=_STRICT)
+class RoleConfig:
+    """What a policy type asks of an entity of the scene."""
+
+    kind: Literal["rigid", "articulated", "region"]
+    joint: Literal["prismatic", "revolute"] | None = None
+    affordances: list[str] = Field(default_factory=list)
+    categories: list[str] = Field(default_factory=list)
+    graspable: bool = False
+    """The entity's smaller horizontal extent must fit between the open fingers."""
+    entity: str | None = None
+    """Take this entity and no other; null = the best fitting one in reach."""
+
+
+@dataclass(config=_STRICT)
+class ActionConfig:
+    """How policy outputs in [-1, 1] become joint targets."""
+
+    kind: Literal["joint_position_delta"]
+    scale_rad: Positive
+    """Target change of an arm joint for an output of 1 held for one env step."""
+    windup_rad: Positive
+    """The target is kept within this distance of the measured joint position."""
+    gripper: Literal["binary", "continuous", "none"]
+
+
+@dataclass(config=_STRICT)
+class StartConfig:
+    """Where the end effector starts: above or in front of a role, before randomisation."""
+
+    near: str
+    """A frame, for example ``target`` or ``target/handle``."""
+    offset_m: Annotated[list[float], Field(min_length=3, max_length=3)]
+    """From that frame to the end effector: x towards the role from the robot, y left, z up."""
+    approach: Literal["down", "forward"]
+    joint_noise_rad: NonNegative
+
+
+@dataclass(config=_STRICT)
+class PolicyConfig:
+    """A policy type: what the scene offers, what is seen, done, rewarded and counted as success."""
+
+    name: str
+    family: Literal["place", "articulate", "insert"]
+    episode_s: Positive
+    action_repeat: Annotated[int, Field(ge=1, le=50)]
+    budget: BudgetsConfig
+    roles: dict[str, RoleConfig]
+    start: StartConfig
+    actions: ActionConfig
+    observations: dict[str, Term]
+    rewards: dict[str, Term]
+    commands: dict[str, Term]
+    events: dict[str, Term]
+    success: Term
+    terminations: dict[str, Term] = Field(default_factory=dict)
+
+
+@dataclass(config=_STRICT)
+class AgentConfig:
+    """skrl PPO."""
+
+    name: str
+    policy_hidden_dims: Annotated[list[Count], Field(min_length=1)]
+    value_hidden_dims: Annotated[list[Count], Field(min_length=1)]
+    activation: Literal["elu", "relu", "silu", "tanh"]
+    initial_std: Positive
+    rollouts: Count
+    """Env steps of every environment between two updates."""
+    learning_epochs: Count
+    mini_batches: Count
+    learning_rate: Annotated[float, Field(gt=0, le=1)]
+    learning_rate_schedule: Literal["kl_adaptive", "linear", "constant"]
+    desired_kl: Positive
+    min_learning_rate: Positive
+    max_learning_rate: Positive
+    discount_factor: Annotated[float, Field(gt=0, le=1)]
+    gae_lambda: Fraction
+    ratio_clip: Positive
+    value_clip: NonNegative
+    """0 = the value loss is not clipped."""
+    entropy_loss_scale: NonNegative
+    value_loss_scale: Positive
+    grad_norm_clip: Positive
+    observation_clip: Positive
+    """Normalised observations are clipped to plus and minus this many standard deviations."""
+    torch_threads: Count
+
+
+@dataclass(config=_STRICT)
+class BackendConfig:
+    """Where physics comes from."""
+
+    name: Literal["mujoco", "pointmass"]
+    num_envs: Count
+    num_threads: Count | Literal["auto"]
+    """Physics threads of a trial; auto = the CPUs the trial was given."""
+
+
+@dataclass(config=_STRICT)
+class SweepConfig:
+    """How many trials, which of them go on, how many at once."""
+
+    name: str
+    num_samples: Count
+    metric: str
+    mode: Literal["max", "min"]
+    scheduler: dict[str, Any] | None
+    """``_target_: ray.tune.schedulers.…`` and its constructor arguments, counted in env steps."""
+    searcher: dict[str, Any] | None
+    """``_target_: ray.tune.search.…`` and its constructor arguments; null = random and grid sampling."""
+    concurrent_trials: Count | Literal["auto"]
+    cpus_per_trial: Positive | Literal["auto"]
+    max_failures: Annotated[int, Field(ge=0)]
+    default_settings_first: bool
+    """Trial 0 runs the composed settings as they are."""
+
+
+@dataclass(config=_STRICT)
+class SelectionConfig:
+    """The short evaluation inside training that trials are compared by."""
+
+    seed: int
+    episodes: Count
+    max_time_fraction: Annotated[float, Field(gt=0, le=0.5)]
+
+
+@dataclass(config=_STRICT)
+class EvaluationConfig:
+    """The benchmark after training, and what the exported policy must match."""
+
+    name: str
+    seeds: Annotated[list[int], Field(min_length=1)]
+    episodes_per_seed: Count
+    baselines: bool
+    """Also run a zero-action and a random policy on the same starts."""
+    selection: SelectionConfig
+    onnx_tolerance: Positive
+
+
+@dataclass(config=_STRICT)
+class StorageConfig:
+    """Where finished results are published."""
+
+    kind: Literal["local"]
+    root: str
+
+
+@dataclass(config=_STRICT)
+class LoggerConfig:
+    """Metric sinks beside the experiment's own files."""
+
+    tensorboard: bool
+    progress: Literal["auto", "table", "lines", "off"]
+    """auto = a live table on a terminal, plain lines elsewhere."""
+
+
+@dataclass(config=_STRICT)
+class BudgetConfig:
+    """The length of a trial and how often it reports."""
+
+    env_steps: Count
+    report_env_steps: Count
+    checkpoint_every_reports: Count
+
+
+@dataclass(config=_STRICT)
+class ClusterConfig:
+    """The Ray cluster."""
+
+    address: str | None
+    """null = a private Ray on this machine for the length of the run."""
+    num_cpus: Count | None
+
+
+@dataclass(config=_STRICT)
+class ExperimentConfig:
+    """One experiment: one scene, one policy type, one or many trials."""
+
+    name: str | None
+    """The experiment's name and job id; null = made from scene, policy, sweep and input hash."""
+    seed: int
+    output_dir: str
+    force: bool
+    """Run again although the same input has a finished result."""
+    preset: str
+    searchspace: str | list[str] | None
+    scene: SceneConfig
+    robot: RobotConfig
+    physics: PhysicsConfig
+    policy: PolicyConfig
+    agent: AgentConfig
+    backend: BackendConfig
+    sweep: SweepConfig
+    evaluation: EvaluationConfig
+    storage: StorageConfig
+    logger: LoggerConfig
+    budget: BudgetConfig
+    cluster: ClusterConfig

@@ -1,0 +1,100 @@
+"""The seam to learning and evaluation: a vectorised environment.
+
+An episode's start is a pure function of (seed, slot): the number of environments, their order and
+what ran before do not change it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from blueprint_tune.config.schema import PolicyConfig
+
+Ints = NDArray[np.int64]
+
+
+@dataclass
+class StepResult:
+    """One env step of every environment; a finished environment is already at its next start.
+
+    Attributes:
+        observations: (N, O) after the auto-reset. terminal_observations: (N, O) before it (the same
+            tensor as ``observations`` when nothing finished).
+        rewards: (N,) float32. terminated, truncated: (N,) bool.
+        success: (N,) bool, meaningful where an episode ended: the success criterion was held during it.
+        success_now: (N,) bool: the criterion has been held in the running (or just ended) episode.
+        done: whether any environment finished (saves a synchronisation).
+    """
+
+    observations: Tensor
+    terminal_observations: Tensor
+    rewards: Tensor
+    terminated: Tensor
+    truncated: Tensor
+    success: Tensor
+    success_now: Tensor
+    done: bool
+
+
+class VecEnv(ABC):
+    """What the trainer and the benchmark drive.
+
+    Attributes:
+        num_envs, num_observations, num_actions: sizes. device: of every tensor.
+        control_dt_s: seconds an env step. max_episode_steps: env steps after which an episode is truncated.
+        observation_names: (name, size) of the parts of an observation, in order.
+        action_names: one name an action.
+        reward_terms: names, the order of the columns of :meth:`reward_sums`.
+    """
+
+    num_envs: int
+    num_observations: int
+    num_actions: int
+    device: str
+    control_dt_s: float
+    max_episode_steps: int
+    observation_names: tuple[tuple[str, int], ...]
+    action_names: tuple[str, ...]
+    reward_terms: tuple[str, ...]
+
+    @abstractmethod
+    def reset(self, seeds: Ints, slots: Ints, stagger: bool = False) -> Tensor:
+        """Start episode ``slots[i]`` of ``seeds[i]`` in environment i; returns (N, O) observations.
+
+        When an episode ends, environment i goes on with slot ``slots[i] + num_envs``. ``stagger``
+        shortens the first episodes by different amounts, so that resets spread over time in training.
+        """
+
+    @abstractmethod
+    def step(self, actions: Tensor) -> StepResult:
+        """Apply (N, A) actions, nominally in [-1, 1] (clipped by the environment)."""
+
+    @abstractmethod
+    def configure(self, policy: PolicyConfig) -> None:
+        """Swap weights, thresholds and events between trials; the scene and sizes must stay the same."""
+
+    @abstractmethod
+    def reward_sums(self) -> tuple[Tensor, Tensor, int]:
+        """Raw and weighted sums, (T,) each, and the number of (env, step) pairs since the last call."""
+
+    @abstractmethod
+    def save_state(self) -> dict[str, Any]:
+        """Everything needed to go on as if nothing had happened."""
+
+    @abstractmethod
+    def load_state(self, saved: dict[str, Any]) -> None:
+        """Restore a saved state."""
+
+    @abstractmethod
+    def render(self, env_id: int = 0, width: int = 640, height: int = 480) -> NDArray[np.uint8]:
+        """(height, width, 3) picture of one environment."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Free what the environment holds."""

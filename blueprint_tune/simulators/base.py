@@ -1,0 +1,100 @@
+"""The seam to physics: a :class:`Simulator` takes joint targets and gives back a ``SceneState``.
+
+Rewards, observations, actions and episodes are the environment's business; cameras other than
+:meth:`Simulator.render` do not exist here. One process owns one simulator for life.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from blueprint_tune.mdp.state import SceneState
+
+Floats = NDArray[np.float64]
+
+
+@dataclass
+class Starts:
+    """The start of k episodes, in the order of the simulator's joints and free bodies.
+
+    Attributes:
+        joint_pos: (k, J) rad or m, robot joints first, as ``Simulator.joint_names``.
+        body_pos: (k, B, 3) metres and body_quat: (k, B, 4) wxyz, as ``Simulator.free_bodies``.
+        mass_scale, friction_scale: (k, B) factors on the bodies' nominal values.
+    """
+
+    joint_pos: Floats
+    body_pos: Floats
+    body_quat: Floats
+    mass_scale: Floats
+    friction_scale: Floats
+
+    def take(self, rows: NDArray[np.int64]) -> Starts:
+        """The starts of some rows."""
+        return Starts(
+            self.joint_pos[rows],
+            self.body_pos[rows],
+            self.body_quat[rows],
+            self.mass_scale[rows],
+            self.friction_scale[rows],
+        )
+
+
+class Simulator(ABC):
+    """Physics of one bound task in ``num_envs`` environments.
+
+    Attributes:
+        num_envs: environments. device: where ``state`` lives. physics_dt_s: one physics step.
+        state: what terms read; valid after :meth:`reset` and after every :meth:`step`.
+        robot_joints: names of the actuated joints, arm first, then gripper; the order of targets.
+        joint_names: ``state.joint_pos``'s order: ``robot_joints``, then joints of fixtures.
+        free_bodies: names of the bodies that move freely.
+        nominal: one start (k = 1) with nothing randomised: the settled scene, the robot at its start pose.
+        joint_limits: (J, 2) rad or m.
+        exact_state: whether load_state(save_state()) continues bit for bit.
+    """
+
+    num_envs: int
+    device: str
+    physics_dt_s: float
+    state: SceneState
+    robot_joints: tuple[str, ...]
+    joint_names: tuple[str, ...]
+    free_bodies: tuple[str, ...]
+    nominal: Starts
+    joint_limits: Floats
+    exact_state: bool
+
+    @abstractmethod
+    def reset(self, env_ids: NDArray[np.int64], starts: Starts) -> None:
+        """Put environments (sorted, unique ids, (k,)) at their starts, at rest; refresh their state rows."""
+
+    @abstractmethod
+    def set_joint_targets(self, position: Tensor) -> None:
+        """Position targets, (N, R) rad or m in the order of ``robot_joints``; held until set again."""
+
+    @abstractmethod
+    def step(self, num_physics_steps: int) -> None:
+        """Advance every environment and refresh ``state``. Raises SimulatorError if physics failed."""
+
+    @abstractmethod
+    def save_state(self) -> dict[str, Any]:
+        """Everything that :meth:`load_state` needs to go on as if nothing had happened (arrays, copied)."""
+
+    @abstractmethod
+    def load_state(self, saved: dict[str, Any]) -> None:
+        """Restore a saved state of the same task and number of environments."""
+
+    @abstractmethod
+    def render(self, env_id: int = 0, width: int = 640, height: int = 480) -> NDArray[np.uint8]:
+        """(height, width, 3) picture of one environment. Raises SimulatorError where nothing can draw."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Free what the simulator holds."""
