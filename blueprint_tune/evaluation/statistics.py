@@ -1,0 +1,48 @@
+"""Intervals for what a benchmark measures."""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """The Wilson score interval of a success rate, without continuity correction.
+
+    E. B. Wilson, "Probable inference, the law of succession, and statistical inference", Journal of
+    the American Statistical Association 22 (1927) 209-212. With z the normal quantile of
+    (1 + confidence) / 2 and p = successes / n it is
+    ``(p + z²/2n ± z sqrt(p(1-p)/n + z²/4n²)) / (1 + z²/n)``: never outside [0, 1] and not of
+    zero width at 0 or n successes, where the usual normal interval fails.
+
+    Raises ValueError when ``n`` < 1 or ``successes`` is not in [0, n].
+    """
+    if n < 1 or not 0 <= successes <= n:
+        raise ValueError(f"{successes} successes of {n}")
+    z = NormalDist().inv_cdf((1.0 + confidence) / 2.0)
+    p = successes / n
+    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    # At the ends the formula gives 0 and 1 up to rounding; say so exactly.
+    low = 0.0 if successes == 0 else max(0.0, centre - half)
+    high = 1.0 if successes == n else min(1.0, centre + half)
+    return low, high
+
+
+def bootstrap_interval(
+    values: NDArray[np.float64], confidence: float = 0.95, resamples: int = 2000, seed: int = 0
+) -> tuple[float, float]:
+    """The percentile bootstrap interval of the mean of ``values``, (E,); the same for the same seed.
+
+    Raises ValueError when there are no values.
+    """
+    if len(values) == 0:
+        raise ValueError("no values")
+    generator = np.random.default_rng(seed)
+    picks = generator.integers(0, len(values), size=(resamples, len(values)))
+    tail = (1.0 - confidence) / 2.0
+    low, high = np.quantile(values[picks].mean(axis=1), [tail, 1.0 - tail])
+    return float(low), float(high)
