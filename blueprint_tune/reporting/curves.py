@@ -63,3 +63,128 @@ class TrialCurves:
 def read_trial(folder: Path, trial_id: str, status: str, sampled: Mapping[str, Any]) -> TrialCurves:
     """Read the reports Ray left in a trial's folder (``result.json``, one JSON object a line)."""
     return TrialCurves(trial_id, status, dict(sampled), read_progress(folder))
+
+
+def read_progress(folder: Path) -> tuple[dict[str, float], ...]:
+    """The reports of a trial in order of env steps.
+
+    A trial that went back to a checkpoint reports some env steps twice: the later report counts. Raises
+    ObjectNotFound when the trial left none.
+    """
+    path = folder / "result.json"
+    if not path.is_file():
+        raise ObjectNotFound(f"{folder}: there is no result.json. Did the trial report anything before it ended?")
+    rows: dict[float, dict[str, float]] = {}
+    for line in path.read_text().splitlines():
+        row = _numbers(line)
+        if "env_steps" in row:
+            rows.pop(row["env_steps"], None)
+            rows[row["env_steps"]] = row
+    return tuple(rows[steps] for steps in sorted(rows))
+
+
+def _numbers(line: str) -> dict[str, float]:
+    """The finite numbers of one line of result.json; an unfinished last line has none."""
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError:
+        return {}
+    return {
+        name: float(value)
+        for name, value in row.items()
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    }
+
+
+def training_curves(job_id: str, scene_id: str, policy_id: str, trial: TrialCurves) -> dict[str, Any]:
+    """The document ``training_curves.json`` of one trial; upstream's *iteration* is our *update*.
+
+    ``success_rate`` is the selection evaluation's; what a report lacks is None. ``reward_components`` has
+    one weighted value a report and term, in order.
+    """
+    return {
+        "job_id": job_id,
+        "scene_id": scene_id,
+        "policy_id": policy_id,
+        "trial_id": trial.trial_id,
+        "iterations": [_iteration(row) for row in trial.rows],
+        "reward_components": {
+            name: [row.get(f"reward_weighted/{name}") for row in trial.rows]
+            for name in trial.metrics("reward_weighted/")
+        },
+    }
+
+
+_UPSTREAM = {
+    "mean_reward": "train/return",
+    "mean_episode_length": "train/episode_length",
+    "success_rate": SUCCESS,
+    "policy_loss": "loss/policy",
+    "value_loss": "loss/value",
+    "entropy": "loss/entropy",
+    "learning_rate": "agent/learning_rate",
+    "fps": "perf/env_steps_per_s",
+}
+
+
+def _iteration(row: Mapping[str, float]) -> dict[str, Any]:
+    stamp = row.get("timestamp")
+    return {
+        "iteration": int(row.get("updates", 0)),
+        "env_steps": int(row["env_steps"]),
+        "timestamp": None if stamp is None else datetime.fromtimestamp(stamp, UTC).isoformat(timespec="seconds"),
+        "metrics": {name: row.get(ours) for name, ours in _UPSTREAM.items()},
+    }
+
+
+def final_metrics(job_id: str, trial: TrialCurves) -> dict[str, Any]:
+    """The document ``final_metrics.json``: the last value of everything the trial reported."""
+    names = sorted({name for row in trial.rows for name in row})
+    return {
+        "job_id": job_id,
+        "trial_id": trial.trial_id,
+        "metrics": {name: trial.last(name) for name in names},
+        "best_success_rate": trial.best(),
+    }
+
+
+def metrics_csv(trial: TrialCurves) -> str:
+    """Every report as a line, every metric as a column; empty where a report lacks one."""
+    names = ["env_steps", *sorted({name for row in trial.rows for name in row} - {"env_steps"})]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(trial.rows)
+    return text.getvalue()
+
+
+def training_summary(
+    job_id: str, scene_id: str, policy_id: str, best: TrialCurves, trials: tuple[TrialCurves, ...], wall_s: float
+) -> dict[str, Any]:
+    """The document ``training_summary.json``: the trial behind the policy, and all trials beside it."""
+    return {
+        "job_id": job_id,
+        "scene_id": scene_id,
+        "policy_id": policy_id,
+        "best_trial": best.trial_id,
+        "sampled": dict(best.sampled),
+        "total_iterations": _whole(best.last("updates")),
+        "total_timesteps": _whole(best.last("env_steps")),
+        "wall_time_s": wall_s,
+        "selection_success_rate": best.last(SUCCESS),
+        "trials": [
+            {
+                "trial_id": trial.trial_id,
+                "status": trial.status,
+                "sampled": dict(trial.sampled),
+                "env_steps": _whole(trial.last("env_steps")),
+                "last_success_rate": trial.last(SUCCESS),
+                "best_success_rate": trial.best(),
+            }
+            for trial in trials
+        ],
+    }
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else int(value)

@@ -1,0 +1,53 @@
+"""The seam to storage: objects under keys. A store is a folder, or later a bucket.
+
+A key is a relative path with ``/``. An object is never visible half written: a reader finds the old
+one or the new one.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+Content = bytes | Path
+"""What to store: bytes, or a local file to copy."""
+
+
+class Store(ABC):
+    """Where objects live.
+
+    Every method raises StorageError with a sentence when storage refuses; reading and deleting what
+    is not there raises ObjectNotFound.
+    """
+
+    uri: str
+    """The store's root as a user would type it, without credentials."""
+
+    @abstractmethod
+    def read(self, key: str) -> bytes:
+        """The object's content."""
+
+    @abstractmethod
+    def exists(self, key: str) -> bool:
+        """Whether there is an object (not a folder) under this key."""
+
+    @abstractmethod
+    def keys(self, prefix: str) -> list[str]:
+        """Keys of all objects below ``prefix`` (a folder, or ``""`` for all), sorted."""
+
+    @abstractmethod
+    def put_all(self, objects: Sequence[tuple[str, Content]]) -> None:
+        """Store objects; they become visible in the order given.
+
+        Where the store can (a local folder), everything is staged first, so that a full disk leaves
+        nothing visible; where it cannot, what is listed last stands for what comes before it.
+        """
+
+    @abstractmethod
+    def update(self, key: str, change: Callable[[bytes | None], bytes]) -> None:
+        """Replace an object by ``change(its content, None when absent)``, atomically among writers."""
+
+    @abstractmethod
+    def delete(self, key: str) -> None:
+        """Remove an object."""

@@ -1,0 +1,118 @@
+"""A store in a local folder."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from blueprint_tune.errors import ObjectNotFound, StorageError
+from blueprint_tune.storage.base import Content, Store
+
+_STAGING = ".staging-"
+"""Folders that hold objects not visible yet; never listed."""
+
+
+class LocalStore(Store):
+    """Objects are files below ``root``; the folder is created when something is first stored."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.expanduser().absolute()
+        self.uri = str(self.root)
+
+    def read(self, key: str) -> bytes:
+        """The file's content."""
+        with self._sentences(f"'{key}' cannot be read"):
+            return (self.root / key).read_bytes()
+
+    def exists(self, key: str) -> bool:
+        """Whether there is a file under this key."""
+        with self._sentences(f"'{key}' cannot be looked up"):
+            return (self.root / key).is_file()
+
+    def keys(self, prefix: str) -> list[str]:
+        """Keys of all files below the folder ``prefix``; none when it does not exist."""
+        found = []
+        with self._sentences(f"'{prefix}' cannot be listed"):
+            for folder, folders, files in os.walk(self.root / prefix):
+                folders[:] = [name for name in folders if not name.startswith(_STAGING)]
+                found += [(Path(folder) / name).relative_to(self.root).as_posix() for name in files]
+        return sorted(found)
+
+    def put_all(self, objects: Sequence[tuple[str, Content]]) -> None:
+        """Write everything to a staging folder, then move it into place one object after the other."""
+        with self._sentences("the result cannot be written, and nothing of it became visible"):
+            self.root.mkdir(parents=True, exist_ok=True)
+            staging = Path(tempfile.mkdtemp(prefix=_STAGING, dir=self.root))
+        try:
+            staged = []
+            for number, (key, content) in enumerate(objects):
+                with self._sentences(f"'{key}' cannot be written, and nothing of this result became visible"):
+                    staged.append(_stage(staging / str(number), content))
+                    (self.root / key).parent.mkdir(parents=True, exist_ok=True)
+            for (key, _), file in zip(objects, staged, strict=True):
+                with self._sentences(f"'{key}' cannot be moved into place; the result is incomplete"):
+                    os.replace(file, self.root / key)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+    def update(self, key: str, change: Callable[[bytes | None], bytes]) -> None:
+        """Read, change and replace while holding a lock on the object's folder."""
+        target = self.root / key
+        with self._sentences(f"'{key}' cannot be updated"):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            self.put_all([(key, change(self.read(key) if self.exists(key) else None))])
+        finally:
+            os.close(folder)
+
+    def delete(self, key: str) -> None:
+        """Remove the file, and folders that it leaves empty."""
+        path = self.root / key
+        with self._sentences(f"'{key}' cannot be deleted"):
+            path.unlink()
+            for folder in path.parents:
+                if folder == self.root or any(folder.iterdir()):
+                    break
+                folder.rmdir()
+
+    @contextmanager
+    def _sentences(self, what: str) -> Iterator[None]:
+        """Turn an OSError into a StorageError that says what to do."""
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise ObjectNotFound(f"storage {self.uri}: {what}: there is no {error.filename}.") from error
+        except OSError as error:
+            raise StorageError(f"storage {self.uri}: {what}: {_advice(error)}") from error
+
+
+def _stage(file: Path, content: Content) -> Path:
+    """Write ``content`` to ``file`` and onto the disk, so that a marker never outlives what it stands for."""
+    with file.open("wb") as sink:
+        if isinstance(content, bytes):
+            sink.write(content)
+        else:
+            with content.open("rb") as source:
+                shutil.copyfileobj(source, sink)
+        sink.flush()
+        os.fsync(sink.fileno())
+    return file
+
+
+def _advice(error: OSError) -> str:
+    where = f" ({error.filename})" if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "the disk is full. Free some space, or set storage.root to another disk, and publish again."
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"permission denied{where}. Set storage.root to a folder you may write to."
+    if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
+        return f"a file stands where a folder is needed, or the other way round{where}. Set storage.root elsewhere."
+    return f"{error.strerror or error}{where}."
