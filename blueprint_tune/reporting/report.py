@@ -1,0 +1,52 @@
+"""One HTML file about one experiment, readable from disk without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from blueprint_tune.reporting.curves import TrialCurves
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """Everything a report is made of; plain data.
+
+    Attributes:
+        experiment: its name. policy_id, scene_id, robot, backend: as in the config.
+        created_at: ISO 8601 in UTC.
+        benchmark: the document ``benchmark_report.json``. policy: the document ``policy_config.json``.
+        trials: what every trial reported, among them ``best_trial``.
+        notes: guesses about the scene and leniencies towards its manifest, a sentence each.
+        config: the resolved config, nested. changes: dotted key -> (default value, value) where they differ.
+        provenance: versions, git commit and the like. command: what reproduces the run, to be pasted.
+        timings_s: stage of the run -> seconds, in order.
+        picture_png: a picture of the scene, or None where nothing can draw one.
+    """
+
+    experiment: str
+    scene_id: str
+    policy_id: str
+    robot: str
+    backend: str
+    created_at: str
+    benchmark: Mapping[str, Any]
+    policy: Mapping[str, Any]
+    trials: tuple[TrialCurves, ...]
+    best_trial: str
+    notes: tuple[str, ...]
+    config: Mapping[str, Any]
+    changes: Mapping[str, tuple[Any, Any]]
+    provenance: Mapping[str, Any]
+    command: str
+    timings_s: Mapping[str, float]
+    picture_png: bytes | None
+
+
+def write_report(report: ReportData, path: Path) -> None:
+    """Write the report as one self-contained HTML file."""
+    from blueprint_tune.reporting.page import render
+
+    path.write_text(render(report), encoding="utf-8")
