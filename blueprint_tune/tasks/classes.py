@@ -1,0 +1,202 @@
+"""What is assumed of an object whose class is known and whose manifest leaves something out.
+
+The sizes and masses are typical household values; every one that is used is listed among a scene's guesses.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from math import pi
+from typing import Literal
+
+Opening = Literal["drawer", "door", "flap", "lid", "knob", "button"]
+"""How a class opens: out of its front; about a vertical edge; folding down; tilting up; turning; pressed in."""
+
+
+@dataclass(frozen=True)
+class EntityClass:
+    """Defaults of one class.
+
+    Attributes:
+        size: width, depth, height in metres. mass_kg: of one that can be carried.
+        shape: collision shape. stands: on the floor (None = anywhere).
+        holds: 'contents' when other things may be inside its box (a rack, a fridge), 'fixtures' when only things
+            built into it may (a counter with its drawers, a table with a chair pushed under it).
+        opening: how it opens when it is articulated. upper: default range in m or rad.
+        front_moves: only a panel on the front moves, not all of it.
+        shell: part of the room itself.
+    """
+
+    size: tuple[float, float, float]
+    mass_kg: float = 0.3
+    shape: Literal["box", "cylinder"] = "box"
+    stands: bool = False
+    holds: Literal["contents", "fixtures"] | None = None
+    opening: Opening | None = None
+    upper: float = 0.0
+    front_moves: bool = False
+    shell: bool = False
+
+
+def _appliance(
+    width: float, depth: float, height: float, opening: Opening, stands: bool = True
+) -> EntityClass:
+    return EntityClass(
+        (width, depth, height), 40.0, "box", stands, "contents", opening, pi / 2, front_moves=True
+    )
+
+
+CLASSES: dict[str, EntityClass] = {
+    # the room
+    "floor": EntityClass((4.0, 4.0, 0.02), shell=True),
+    "wall": EntityClass((4.0, 0.1, 2.5), shell=True),
+    "ceiling": EntityClass((4.0, 4.0, 0.02), shell=True),
+    "rug": EntityClass((1.5, 1.0, 0.01), 3.0, stands=True),
+    "window": EntityClass((1.0, 0.08, 1.0), 20.0),
+    # furniture
+    "counter": EntityClass((1.8, 0.62, 0.9), 80.0, stands=True, holds="fixtures"),
+    "island": EntityClass((1.6, 0.9, 0.9), 90.0, stands=True, holds="fixtures"),
+    "table": EntityClass((1.4, 0.8, 0.75), 30.0, stands=True, holds="fixtures"),
+    "desk": EntityClass((1.4, 0.7, 0.74), 30.0, stands=True, holds="fixtures"),
+    "chair": EntityClass((0.45, 0.5, 0.9), 6.0, stands=True, holds="fixtures"),
+    "stool": EntityClass((0.38, 0.38, 0.65), 4.0, "cylinder", stands=True),
+    "shelf": EntityClass((0.9, 0.3, 1.8), 25.0, holds="contents"),
+    "cabinet": EntityClass(
+        (0.6, 0.4, 0.72), 20.0, holds="contents", opening="door", upper=pi / 2, front_moves=True
+    ),
+    "cupboard": EntityClass(
+        (0.6, 0.4, 0.72), 20.0, holds="contents", opening="door", upper=pi / 2, front_moves=True
+    ),
+    "wardrobe": _appliance(1.0, 0.6, 2.0, "door"),
+    "drawer": EntityClass((0.45, 0.45, 0.18), 4.0, holds="contents", opening="drawer", upper=0.3),
+    "cabinet_door": EntityClass((0.4, 0.02, 0.7), 4.0, opening="door", upper=pi / 2),
+    "door": EntityClass((0.9, 0.04, 2.0), 20.0, opening="door", upper=pi / 2),
+    "chest": EntityClass((0.9, 0.45, 0.45), 15.0, stands=True, holds="contents", opening="lid", upper=pi / 2),
+    # appliances
+    "fridge": _appliance(0.7, 0.7, 1.8, "door"),
+    "freezer": _appliance(0.6, 0.65, 1.5, "door"),
+    "dishwasher": _appliance(0.6, 0.6, 0.82, "flap"),
+    "oven": _appliance(0.6, 0.6, 0.6, "flap", stands=False),
+    "microwave": _appliance(0.48, 0.36, 0.28, "door", stands=False),
+    "washing_machine": _appliance(0.6, 0.6, 0.85, "door"),
+    "stove": EntityClass((0.6, 0.52, 0.05), 10.0),
+    "hood": EntityClass((0.6, 0.5, 0.4), 10.0),
+    "toaster": EntityClass((0.28, 0.17, 0.19), 1.5),
+    "kettle": EntityClass((0.2, 0.16, 0.22), 1.0, "cylinder"),
+    "coffee_machine": EntityClass((0.22, 0.35, 0.32), 4.0),
+    "sink": EntityClass((0.6, 0.45, 0.2), 6.0, holds="contents"),
+    "faucet": EntityClass((0.05, 0.2, 0.3), 1.5),
+    "knob": EntityClass((0.05, 0.03, 0.05), 0.1, opening="knob", upper=pi),
+    "dial": EntityClass((0.05, 0.03, 0.05), 0.1, opening="knob", upper=pi),
+    "valve": EntityClass((0.1, 0.05, 0.1), 0.4, opening="knob", upper=pi),
+    "button": EntityClass((0.03, 0.02, 0.03), 0.02, opening="button", upper=0.01),
+    "switch": EntityClass((0.03, 0.02, 0.05), 0.02, opening="button", upper=0.008),
+    "lamp": EntityClass((0.3, 0.3, 0.4), 1.5, "cylinder"),
+    "picture": EntityClass((0.5, 0.03, 0.4), 1.0),
+    # containers
+    "rack": EntityClass((0.5, 0.5, 0.12), 2.0, holds="contents"),
+    "bin": EntityClass((0.3, 0.3, 0.4), 1.5, holds="contents"),
+    "basket": EntityClass((0.4, 0.3, 0.2), 0.6, holds="contents"),
+    "tote": EntityClass((0.6, 0.4, 0.3), 2.0, holds="contents"),
+    "tray": EntityClass((0.4, 0.3, 0.04), 0.6, holds="contents"),
+    "pallet": EntityClass((1.2, 0.8, 0.14), 20.0, stands=True),
+    # things to handle
+    "plate": EntityClass((0.24, 0.24, 0.025), 0.45, "cylinder"),
+    "bowl": EntityClass((0.16, 0.16, 0.07), 0.35, "cylinder", holds="contents"),
+    "mug": EntityClass((0.085, 0.085, 0.1), 0.35, "cylinder"),
+    "cup": EntityClass((0.08, 0.08, 0.09), 0.2, "cylinder"),
+    "glass": EntityClass((0.07, 0.07, 0.14), 0.25, "cylinder"),
+    "bottle": EntityClass((0.07, 0.07, 0.26), 0.55, "cylinder"),
+    "jar": EntityClass((0.08, 0.08, 0.12), 0.4, "cylinder"),
+    "can": EntityClass((0.066, 0.066, 0.12), 0.35, "cylinder"),
+    "tin": EntityClass((0.06, 0.06, 0.08), 0.15),
+    "box": EntityClass((0.1, 0.1, 0.1), 0.3),
+    "carton": EntityClass((0.08, 0.08, 0.2), 0.6),
+    "package": EntityClass((0.2, 0.15, 0.1), 0.8),
+    "cube": EntityClass((0.05, 0.05, 0.05), 0.1),
+    "book": EntityClass((0.15, 0.21, 0.03), 0.3),
+    "pot": EntityClass((0.22, 0.22, 0.14), 1.2, "cylinder", holds="contents"),
+    "pan": EntityClass((0.28, 0.28, 0.05), 1.0, "cylinder"),
+    "cutting_board": EntityClass((0.35, 0.24, 0.02), 0.9),
+    "knife": EntityClass((0.02, 0.22, 0.02), 0.12),
+    "fork": EntityClass((0.025, 0.19, 0.02), 0.06),
+    "spoon": EntityClass((0.04, 0.18, 0.02), 0.06),
+    "spatula": EntityClass((0.07, 0.3, 0.03), 0.1),
+    "sponge": EntityClass((0.11, 0.07, 0.03), 0.02),
+    "fruit": EntityClass((0.075, 0.075, 0.075), 0.18, "cylinder"),
+    "towel": EntityClass((0.4, 0.3, 0.01), 0.15),
+    "cloth": EntityClass((0.3, 0.3, 0.01), 0.1),
+    "plant": EntityClass((0.2, 0.2, 0.35), 2.0, "cylinder"),
+}
+
+ALIASES = {
+    "refrigerator": "fridge",
+    "countertop": "counter",
+    "worktop": "counter",
+    "kitchen_island": "island",
+    "cooktop": "stove",
+    "hob": "stove",
+    "range": "stove",
+    "range_hood": "hood",
+    "extractor": "hood",
+    "tap": "faucet",
+    "coffee_maker": "coffee_machine",
+    "espresso_machine": "coffee_machine",
+    "dresser": "drawer",
+    "cabinet_drawer": "drawer",
+    "cupboard_door": "cabinet_door",
+    "bookshelf": "shelf",
+    "bookcase": "shelf",
+    "dishrack": "rack",
+    "trash_can": "bin",
+    "trashcan": "bin",
+    "garbage_can": "bin",
+    "dish": "plate",
+    "saucer": "plate",
+    "tumbler": "glass",
+    "wine_glass": "glass",
+    "canister": "tin",
+    "shaker": "bottle",
+    "parcel": "package",
+    "crate": "tote",
+    "saucepan": "pot",
+    "skillet": "pan",
+    "chopping_board": "cutting_board",
+    "apple": "fruit",
+    "orange": "fruit",
+    "washer": "washing_machine",
+    "carpet": "rug",
+}
+
+
+def words(text: str) -> list[str]:
+    """Lower-case words of a name without its numbers: 'Coffee-Mug_001' -> ['coffee', 'mug']."""
+    spaced = re.sub(r"([a-z])([A-Z])", r"\1 \2", text)
+    return [word for word in re.findall(r"[a-z]+", spaced.lower()) if word]
+
+
+def _known(word: str) -> str | None:
+    for candidate in (word, word.removesuffix("s"), word.removesuffix("es")):
+        name = ALIASES.get(candidate, candidate)
+        if name in CLASSES:
+            return name
+    return None
+
+
+def _phrases(parts: list[str]) -> Iterator[str]:
+    """Runs of words, those ending the name first and longer ones before shorter: its head noun decides."""
+    for end in range(len(parts), 0, -1):
+        for start in range(max(0, end - 3), end):
+            yield "_".join(parts[start:end])
+
+
+def recognise(texts: Iterable[str]) -> str | None:
+    """The known class that the first of ``texts`` speaks of, or None: 'dining table' -> 'table'."""
+    for text in texts:
+        for phrase in _phrases(words(text)):
+            name = _known(phrase)
+            if name is not None:
+                return name
+    return None

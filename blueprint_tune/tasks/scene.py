@@ -1,0 +1,155 @@
+"""A scene as the rest of the program sees it: metres, z up, quaternions wxyz, whatever the manifest said.
+
+An entity's own frame has its origin in the middle of its box, x along its width, y along its depth and
+z along its height. **Its front is the -y face** (in a y-up manifest that is +z, as in glTF): drawers open
+towards -y, doors swing towards -y, handles sit on it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from blueprint_tune.tasks.geometry import Box, Floats, half_extents, quat_matrix
+
+FRONT = np.array([0.0, -1.0, 0.0])
+"""The outward normal of an entity's front, in its own frame."""
+
+
+@dataclass(frozen=True, eq=False)
+class Joint:
+    """The one moving part of an articulated entity, in the entity's frame; 0 = as the manifest places it.
+
+    Attributes:
+        kind: prismatic (m) or revolute (rad).
+        axis: (3,) unit; a positive position opens (moves or swings outwards).
+        anchor: (3,) a point of the axis of a revolute joint.
+        lower, upper: the range. damping: N s/m or N m s/rad; None = the simulator's choice.
+        moving: the box that moves. fixed: the box that stays, or None when the whole entity moves.
+    """
+
+    kind: Literal["prismatic", "revolute"]
+    axis: Floats
+    anchor: Floats
+    lower: float
+    upper: float
+    damping: float | None
+    moving: Box
+    fixed: Box | None
+
+    @property
+    def range(self) -> float:
+        """upper - lower, m or rad."""
+        return self.upper - self.lower
+
+
+@dataclass(frozen=True, eq=False)
+class Handle:
+    """A bar to pull at, in the entity's frame at joint position 0; it moves with the joint.
+
+    Attributes:
+        center: (3,) the middle of the bar. outward: (3,) unit, away from the entity.
+        along: (3,) unit, the bar's direction. length_m, radius_m: the bar. standoff_m: gap from the face to ``center``.
+    """
+
+    center: Floats
+    outward: Floats
+    along: Floats
+    length_m: float
+    radius_m: float
+    standoff_m: float
+
+
+@dataclass(frozen=True, eq=False)
+class Entity:
+    """One object of a scene.
+
+    Attributes:
+        id: unique, ``[A-Za-z0-9_]+``, the name of its body in a simulator. source_id: as the manifest has it.
+        category: the known class it was recognised as ('mug', 'drawer', …), or the manifest's own word.
+        labels: every word a role's ``categories`` may match, lower case.
+        sim_role: one of the manifest schema's, 'unknown' if it has none.
+        affordances: lower case. position: (3,) centre of the box. quat: (4,) wxyz. size: (3,) own frame.
+        shape: 'box', or 'cylinder' standing along the own z. mass_kg, friction: as given or the class default.
+        movable: it can be carried or pushed away.
+    """
+
+    id: str
+    source_id: str
+    category: str
+    labels: frozenset[str]
+    sim_role: str
+    affordances: frozenset[str]
+    position: Floats
+    quat: Floats
+    size: Floats
+    shape: Literal["box", "cylinder"]
+    mass_kg: float
+    friction: float
+    movable: bool
+    joint: Joint | None = None
+    handle: Handle | None = None
+
+    @cached_property
+    def rotation(self) -> Floats:
+        """(3, 3) own frame to scene."""
+        return quat_matrix(self.quat)
+
+    @cached_property
+    def bounds(self) -> tuple[Floats, Floats]:
+        """Lowest and highest corner, (3,) each, of the axis-aligned box around it in the scene."""
+        half = half_extents(self.rotation, self.size)
+        return self.position - half, self.position + half
+
+    @property
+    def bottom(self) -> float:
+        """Height of the lowest point in metres."""
+        return float(self.bounds[0][2])
+
+    @property
+    def top(self) -> float:
+        """Height of the highest point in metres."""
+        return float(self.bounds[1][2])
+
+    def to_scene(self, point: Floats) -> Floats:
+        """(3,) a point of the own frame, in the scene."""
+        return self.position + self.rotation @ point
+
+    @property
+    def handle_position(self) -> Floats | None:
+        """(3,) the handle's centre in the scene at joint position 0, or None."""
+        return None if self.handle is None else self.to_scene(self.handle.center)
+
+    @property
+    def handle_outward(self) -> Floats | None:
+        """(3,) unit, away from the front, in the scene; None without a handle."""
+        return None if self.handle is None else self.rotation @ self.handle.outward
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """Everything read from one manifest.
+
+    Attributes:
+        id: the manifest's scene_id. path: where it was read. entities: in the manifest's order.
+        environment: 'kitchen', …; '' when not given. floor_m: height of the floor. up_axis: of the manifest, as decided.
+        notes: every leniency, decision and guess, a sentence each. guesses: those that replace a missing measurement.
+        digest: sha256 of the manifest's bytes.
+    """
+
+    id: str
+    path: str
+    entities: tuple[Entity, ...]
+    environment: str
+    floor_m: float
+    up_axis: Literal["y", "z"]
+    notes: tuple[str, ...]
+    guesses: tuple[str, ...]
+    digest: str
+    by_id: dict[str, Entity] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_id", {entity.id: entity for entity in self.entities})
