@@ -47,7 +47,7 @@ class FinishedRun:
         max_episode_steps: env steps of an episode.
         checkpoints: (updates, file) of the best trial, in order; the last is its final one.
         experiment_yaml: written when the experiment started.
-        bundle: folder of the bundle. evaluation: folder with the three evaluation documents. report: HTML file.
+        bundle, evaluation: folders of the bundle and of the three evaluation documents. report: HTML file.
         tensorboard: folder of the best trial's event files, or None. log: text log, or None.
     """
 
@@ -86,13 +86,16 @@ def publish(run: FinishedRun) -> PublishedPaths:
     Raises StorageError; nothing that was published before is lost then, and no marker names the new job.
     """
     root = training_root(open_root(run.cfg.storage), run.cfg.scene.id)
-    for kind, value in (("job id", run.job.job_id), ("policy name", run.policy_name), ("evaluation id", run.eval_id)):
-        check_id(kind, value)
-    folders = (f"jobs/{run.job.job_id}", f"policies/{run.policy_name}", f"evaluations/{run.eval_id}")
+    folders = (
+        f"jobs/{check_id('job id', run.job.job_id)}",
+        f"policies/{check_id('policy name', run.policy_name)}",
+        f"evaluations/{check_id('evaluation id', run.eval_id)}",
+    )
     objects = [*_job(run, folders[0]), *_bundle(run, folders[1]), *_evaluation(run, folders[2])]
     entry = index_entry(run)
-    root.put_all([*objects, (f"{folders[0]}/{JOB_MARKER}", _json(entry))])
-    _remove_leftovers(root, folders, {name for name, _ in objects} | {f"{folders[0]}/{JOB_MARKER}"})
+    objects.append((f"{folders[0]}/{JOB_MARKER}", _json(entry)))
+    root.put_all(objects, withdraw=[f"{folders[0]}/{JOB_MARKER}"])
+    _remove_leftovers(root, folders, {name for name, _ in objects})
     (root / MARKER).update(lambda before: _marker(run, entry, before))
     job, policy, evaluation = (str(root / folder) for folder in folders)
     return PublishedPaths(str(root), job, policy, evaluation, f"{evaluation}/report.html", str(root / MARKER))
@@ -151,8 +154,8 @@ def _index(marker: bytes | None) -> dict[str, Any]:
         policies = json.loads(marker).get("policies", {})
     except (ValueError, AttributeError):
         raise StorageError(
-            f"{MARKER} in storage is not a JSON object, so its index cannot be kept. Look at it, move it away, "
-            "and publish again: the result itself is in place."
+            f"{MARKER} in storage is not a JSON object, so its index cannot be kept. Look at it, move it "
+            "away, and publish again: the result itself is in place."
         ) from None
     return dict(policies)
 
@@ -173,15 +176,17 @@ def _job(run: FinishedRun, folder: str) -> Objects:
     for trial in run.trials:
         where = f"{folder}/trials/{check_id('trial id', trial.trial_id)}"
         settings = {"trial_id": trial.trial_id, "status": trial.status, "sampled": dict(trial.sampled)}
-        objects += [(f"{where}/config.yaml", _yaml(settings)), (f"{where}/metrics.csv", metrics_csv(trial).encode())]
+        objects.append((f"{where}/config.yaml", _yaml(settings)))
+        objects.append((f"{where}/metrics.csv", metrics_csv(trial).encode()))
     return [*objects, (f"{folder}/job_status.json", _json(job_status(cfg, job)))]
 
 
 def _checkpoints(run: FinishedRun, folder: str) -> Objects:
     """The best trial's, named by update; the last of them is ``checkpoint_final.pt``."""
     *earlier, (_, final) = run.checkpoints
-    named: Objects = [(f"{folder}/checkpoints/checkpoint_{updates:06d}.pt", file) for updates, file in earlier]
-    return [*named, (f"{folder}/checkpoints/checkpoint_final.pt", final)]
+    where = f"{folder}/checkpoints"
+    named: Objects = [(f"{where}/checkpoint_{updates:06d}.pt", file) for updates, file in earlier]
+    return [*named, (f"{where}/checkpoint_final.pt", final)]
 
 
 def _logs(run: FinishedRun, folder: str) -> Objects:

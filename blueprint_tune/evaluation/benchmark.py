@@ -42,7 +42,7 @@ class BenchmarkResult:
         control_dt_s: seconds an env step.
         seed, slot: (E,) which start. success: (E,) bool. returns: (E,) sum of rewards.
         length: (E,) env steps. completion_time_s: (E,) when success was first held; NaN without success.
-        action_change, action_jerk: (E,) means over an episode, see ``sim2real.ActionTrace``; NaN when too short.
+        action_change, action_jerk: (E,) means over an episode as ``sim2real.ActionTrace`` takes them.
         observations: (R, O) float32, a sample spread over steps and episodes, for checking an export.
         wall_s: seconds it took.
     """
@@ -107,7 +107,7 @@ def _zero_driver(num_actions: int) -> Driver:
 
 
 def _random_driver(num_episodes: int, max_steps: int, num_actions: int) -> Driver:
-    """Actions drawn beforehand an (episode, step), so that they do not depend on the number of environments."""
+    """Actions drawn beforehand for every episode and step, whatever the number of environments."""
     generator = torch.Generator().manual_seed(_BASELINE_SEED)
     table = torch.rand(num_episodes, max_steps, num_actions, generator=generator) * 2.0 - 1.0
 
@@ -141,7 +141,9 @@ def _in_fixed_batches(act: Act, num_episodes: int) -> Driver:
 class _Tally:
     """The counted episodes, filled in as they end."""
 
-    def __init__(self, env: VecEnv, seeds: Sequence[int], episodes_per_seed: int, max_observations: int) -> None:
+    def __init__(
+        self, env: VecEnv, seeds: Sequence[int], episodes_per_seed: int, max_observations: int
+    ) -> None:
         self.env, self.seeds, self.episodes_per_seed = env, tuple(seeds), episodes_per_seed
         self.num_episodes = len(self.seeds) * episodes_per_seed
         self.seed = np.repeat(np.asarray(self.seeds, dtype=np.int64), episodes_per_seed)

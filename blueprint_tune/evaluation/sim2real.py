@@ -68,14 +68,14 @@ class ActionTrace:
         self._seen[episodes] += 1
 
     def means(self) -> tuple[Floats, Floats]:
-        """Per episode, (K,) each: mean first difference and mean second difference by 4; NaN when too short."""
+        """Per episode, (K,) each: mean first difference, mean second one by 4; NaN when too short."""
         changes = np.where(self._seen >= 2, self._seen - 1.0, np.nan)
         jerks = np.where(self._seen >= 3, self._seen - 2.0, np.nan)
         return self._change / changes, self._jerk / jerks / _LARGEST_SECOND_DIFFERENCE
 
 
 def indicators(action_change: Floats, action_jerk: Floats) -> tuple[Indicator, ...]:
-    """The indicators of a benchmark from its per-episode means, (E,) each, NaN where an episode was too short."""
+    """The indicators of a benchmark from its per-episode means, (E,) each, NaN when too short."""
     jerk = _mean(action_jerk)
     return (
         Indicator("action_smoothness", None if jerk is None else 1.0 - jerk, 0.9, above=True),

@@ -1,0 +1,1 @@
+"""Policies that leave the program."""

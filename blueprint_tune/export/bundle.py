@@ -1,4 +1,4 @@
-"""The deployable policy: ``policy.pt``, ``policy.onnx``, ``policy_config.json``, ``training_summary.json``, checksums."""
+"""The deployable policy: weights, ONNX graph, what a deployer must know, how it was trained, checksums."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ def write_bundle(
 ) -> Bundle:
     """Write a bundle to ``folder``, replacing one that is there only when the new one is complete.
 
-    ``observations``, (N, O), are recorded ones that graph and module are compared on; ``joints`` is None where
-    actions are not joint position deltas. Raises ExportMismatch, leaving ``folder`` as it was.
+    ``observations``, (N, O), are recorded ones that graph and module are compared on; ``joints`` is None
+    where actions are not joint position deltas. Raises ExportMismatch, leaving ``folder`` as it was.
     """
     draft = folder.with_name(f".{folder.name}.draft")
     shutil.rmtree(draft, ignore_errors=True)
@@ -77,7 +77,8 @@ def write_bundle(
         tolerance = cfg.evaluation.onnx_tolerance
         difference = export_onnx(policy, observations, draft / "policy.onnx", tolerance, metadata, joints)
         config = policy_config(cfg, facts, joints, difference)
-        torch.save({"format_version": FORMAT_VERSION, "state_dict": policy.state_dict(), "config": config}, draft / "policy.pt")
+        weights = {"format_version": FORMAT_VERSION, "state_dict": policy.state_dict(), "config": config}
+        torch.save(weights, draft / "policy.pt")
         _write_json(draft / "policy_config.json", config)
         _write_json(draft / "training_summary.json", training_summary)
         checksums = _write_checksums(draft)

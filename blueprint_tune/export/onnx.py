@@ -50,7 +50,9 @@ class JointTargets:
     numbers: Mapping[str, Any]
 
 
-def joint_targets(actions: ActionConfig, robot: RobotConfig, joint_limits: NDArray[np.float64]) -> JointTargets:
+def joint_targets(
+    actions: ActionConfig, robot: RobotConfig, joint_limits: NDArray[np.float64]
+) -> JointTargets:
     """The joint targets of a robot; ``joint_limits``, (>= R, 2) rad or m, has the robot's joints first."""
     gripper = robot.gripper
     joints = (*robot.arm_joints, *(gripper.joints if gripper else ()))
@@ -78,7 +80,7 @@ class OnnxPolicy:
         self._others = [i for i in self._session.get_inputs() if i.name != "observations"]
 
     def __call__(self, observations: Tensor) -> Tensor:
-        """Actions on the observations' device; joint inputs, which actions do not depend on, are fed zeros."""
+        """Actions on the observations' device; joint inputs, which they do not depend on, are fed zeros."""
         feeds = {"observations": observations.cpu().numpy()}
         for other in self._others:
             feeds[other.name] = np.zeros((len(observations), other.shape[1]), dtype=np.float32)
@@ -108,7 +110,7 @@ def export_onnx(
         if not difference <= tolerance:
             raise ExportMismatch(
                 f"{path.name}: the exported policy differs from the trained one by {difference:.3g} on "
-                f"{len(observations)} recorded observations; evaluation.onnx_tolerance allows {tolerance:.3g}. "
+                f"{len(observations)} recorded observations; evaluation.onnx_tolerance is {tolerance:.3g}. "
                 "Nothing was exported. Are there observations or weights of extreme size?"
             )
     except BaseException:
@@ -169,7 +171,9 @@ def _write(module: nn.Module, feeds: Mapping[str, Tensor], path: Path, metadata:
     onnx.save(model, str(path))
 
 
-def _difference(policy: nn.Module, joints: JointTargets | None, feeds: Mapping[str, Tensor], path: Path) -> float:
+def _difference(
+    policy: nn.Module, joints: JointTargets | None, feeds: Mapping[str, Tensor], path: Path
+) -> float:
     """The largest difference over batch sizes; NaN when the graph gives one."""
     session = _session(path)
     worst = 0.0

@@ -27,8 +27,8 @@ class TrialCurves:
     """What one trial reported.
 
     Attributes:
-        trial_id: id usable as a folder name. status: ``completed``, ``stopped`` (by the scheduler), ``failed``
-            or ``interrupted``.
+        trial_id: id usable as a folder name. status: ``completed``, ``stopped`` (by the scheduler),
+            ``failed`` or ``interrupted``.
         sampled: dotted config key -> value; empty for the default settings.
         rows: reports in order of ``env_steps``, each metric -> number (finite numbers only).
     """
@@ -73,7 +73,7 @@ def read_progress(folder: Path) -> tuple[dict[str, float], ...]:
     """
     path = folder / "result.json"
     if not path.is_file():
-        raise ObjectNotFound(f"{folder}: there is no result.json. Did the trial report anything before it ended?")
+        raise ObjectNotFound(f"{folder}: there is no result.json. Did the trial report before it ended?")
     rows: dict[float, dict[str, float]] = {}
     for line in path.read_text().splitlines():
         row = _numbers(line)
@@ -129,10 +129,11 @@ _UPSTREAM = {
 
 def _iteration(row: Mapping[str, float]) -> dict[str, Any]:
     stamp = row.get("timestamp")
+    when = None if stamp is None else datetime.fromtimestamp(stamp, UTC).isoformat(timespec="seconds")
     return {
         "iteration": int(row.get("updates", 0)),
         "env_steps": int(row["env_steps"]),
-        "timestamp": None if stamp is None else datetime.fromtimestamp(stamp, UTC).isoformat(timespec="seconds"),
+        "timestamp": when,
         "metrics": {name: row.get(ours) for name, ours in _UPSTREAM.items()},
     }
 
@@ -159,7 +160,12 @@ def metrics_csv(trial: TrialCurves) -> str:
 
 
 def training_summary(
-    job_id: str, scene_id: str, policy_id: str, best: TrialCurves, trials: tuple[TrialCurves, ...], wall_s: float
+    job_id: str,
+    scene_id: str,
+    policy_id: str,
+    best: TrialCurves,
+    trials: tuple[TrialCurves, ...],
+    wall_s: float,
 ) -> dict[str, Any]:
     """The document ``training_summary.json``: the trial behind the policy, and all trials beside it."""
     return {

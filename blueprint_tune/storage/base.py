@@ -37,11 +37,12 @@ class Store(ABC):
         """Keys of all objects below ``prefix`` (a folder, or ``""`` for all), sorted."""
 
     @abstractmethod
-    def put_all(self, objects: Sequence[tuple[str, Content]]) -> None:
+    def put_all(self, objects: Sequence[tuple[str, Content]], withdraw: Sequence[str] = ()) -> None:
         """Store objects; they become visible in the order given.
 
-        Where the store can (a local folder), everything is staged first, so that a full disk leaves
-        nothing visible; where it cannot, what is listed last stands for what comes before it.
+        ``withdraw`` names markers that would be untrue meanwhile: they go first, if they are there.
+        Where the store can (a local folder), everything is staged before that, so that a full disk
+        changes nothing; where it cannot, what is listed last stands for what comes before it.
         """
 
     @abstractmethod

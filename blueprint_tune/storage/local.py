@@ -39,25 +39,30 @@ class LocalStore(Store):
         """Keys of all files below the folder ``prefix``; none when it does not exist."""
         found = []
         with self._sentences(f"'{prefix}' cannot be listed"):
-            for folder, folders, files in os.walk(self.root / prefix):
+            for folder, folders, files in os.walk(self.root / prefix, onerror=_unless_missing):
                 folders[:] = [name for name in folders if not name.startswith(_STAGING)]
                 found += [(Path(folder) / name).relative_to(self.root).as_posix() for name in files]
         return sorted(found)
 
-    def put_all(self, objects: Sequence[tuple[str, Content]]) -> None:
+    def put_all(self, objects: Sequence[tuple[str, Content]], withdraw: Sequence[str] = ()) -> None:
         """Write everything to a staging folder, then move it into place one object after the other."""
-        with self._sentences("the result cannot be written, and nothing of it became visible"):
+        unseen = "cannot be written, and nothing of this result became visible"
+        with self._sentences(f"the result {unseen}"):
             self.root.mkdir(parents=True, exist_ok=True)
             staging = Path(tempfile.mkdtemp(prefix=_STAGING, dir=self.root))
         try:
             staged = []
             for number, (key, content) in enumerate(objects):
-                with self._sentences(f"'{key}' cannot be written, and nothing of this result became visible"):
+                with self._sentences(f"'{key}' {unseen}"):
                     staged.append(_stage(staging / str(number), content))
-                    (self.root / key).parent.mkdir(parents=True, exist_ok=True)
-            for (key, _), file in zip(objects, staged, strict=True):
-                with self._sentences(f"'{key}' cannot be moved into place; the result is incomplete"):
-                    os.replace(file, self.root / key)
+            targets = [self.root / key for key, _ in objects]
+            with self._sentences(f"the result {unseen}"):
+                _make_parents(targets, self.root)
+            with self._sentences("the result cannot be moved into place and is incomplete"):
+                for key in withdraw:
+                    (self.root / key).unlink(missing_ok=True)
+                for file, target in zip(staged, targets, strict=True):
+                    os.replace(file, target)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
 
@@ -78,10 +83,7 @@ class LocalStore(Store):
         path = self.root / key
         with self._sentences(f"'{key}' cannot be deleted"):
             path.unlink()
-            for folder in path.parents:
-                if folder == self.root or any(folder.iterdir()):
-                    break
-                folder.rmdir()
+        _remove_empty(path.parent, self.root)
 
     @contextmanager
     def _sentences(self, what: str) -> Iterator[None]:
@@ -107,6 +109,35 @@ def _stage(file: Path, content: Content) -> Path:
     return file
 
 
+def _make_parents(targets: Sequence[Path], root: Path) -> None:
+    """Make the folders of all targets, or none of them."""
+    folders = sorted({target.parent for target in targets})
+    try:
+        for folder in folders:
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        for folder in folders:
+            _remove_empty(folder, root)
+        raise
+
+
+def _remove_empty(folder: Path, root: Path) -> None:
+    """Remove a folder and those above it as long as they are empty, up to ``root``."""
+    while folder != root:
+        try:
+            folder.rmdir()
+        except FileNotFoundError:
+            pass
+        except OSError:
+            return
+        folder = folder.parent
+
+
+def _unless_missing(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
+
+
 def _advice(error: OSError) -> str:
     where = f" ({error.filename})" if error.filename else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -114,5 +145,5 @@ def _advice(error: OSError) -> str:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"permission denied{where}. Set storage.root to a folder you may write to."
     if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
-        return f"a file stands where a folder is needed, or the other way round{where}. Set storage.root elsewhere."
+        return f"a file stands where a folder is needed or vice versa{where}. Set storage.root elsewhere."
     return f"{error.strerror or error}{where}."

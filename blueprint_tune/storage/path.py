@@ -25,7 +25,7 @@ def open_root(cfg: StorageConfig) -> StoragePath:
 def check_id(kind: str, value: str) -> str:
     """``value`` when it can safely be the name of a folder in storage.
 
-    Raises StorageError for anything else: separators, ``..``, leading dots, NUL, spaces, more than 128 characters.
+    Raises StorageError for anything else: separators, ``..``, leading dots, NUL, spaces, too long.
     """
     if not _ID.fullmatch(value):
         raise StorageError(
@@ -79,9 +79,10 @@ class StoragePath:
         """Store a copy of a local file."""
         self.store.put_all([(self.key, file)])
 
-    def put_all(self, objects: Sequence[tuple[str, Content]]) -> None:
+    def put_all(self, objects: Sequence[tuple[str, Content]], withdraw: Sequence[str] = ()) -> None:
         """Store objects under keys below this path; visible in the order given, see ``Store.put_all``."""
-        self.store.put_all([((self / name).key, content) for name, content in objects])
+        keyed = [((self / name).key, content) for name, content in objects]
+        self.store.put_all(keyed, [(self / name).key for name in withdraw])
 
     def update(self, change: Callable[[bytes | None], bytes]) -> None:
         """Replace the object by ``change(its content, None when absent)``, atomically among writers."""
