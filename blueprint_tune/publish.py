@@ -220,8 +220,8 @@ def _best(run: FinishedRun) -> TrialCurves:
 
 
 def _json(document: Mapping[str, Any]) -> bytes:
-    return (json.dumps(document, indent=2, allow_nan=False) + "\n").encode()
+    return f"{json.dumps(document, indent=2, allow_nan=False)}\n".encode()
 
 
 def _yaml(document: Mapping[str, Any]) -> bytes:
-    return yaml.safe_dump(document, sort_keys=False, allow_unicode=True).encode()
+    return str(yaml.safe_dump(document, sort_keys=False, allow_unicode=True)).encode()

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from blueprint_tune.config.schema import StorageConfig
 from blueprint_tune.errors import StorageError
 from blueprint_tune.storage.base import Content, Store
 from blueprint_tune.storage.local import LocalStore
@@ -15,7 +15,19 @@ from blueprint_tune.storage.local import LocalStore
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
-def open_root(cfg: StorageConfig) -> StoragePath:
+class StorageSettings(Protocol):
+    """What is needed of the config's ``storage`` group."""
+
+    @property
+    def kind(self) -> str:
+        """``local``."""
+
+    @property
+    def root(self) -> str:
+        """A folder; ``~`` is the home folder."""
+
+
+def open_root(cfg: StorageSettings) -> StoragePath:
     """The root of the configured storage; nothing is created or asked for yet."""
     if not cfg.root.strip() or "\0" in cfg.root:
         raise StorageError(f"storage.root is {cfg.root!r}. Give the folder where results are published.")
