@@ -6,14 +6,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from blueprint_tune.evaluation.benchmark import BenchmarkResult
 from blueprint_tune.evaluation.sim2real import Indicator, indicators
 from blueprint_tune.evaluation.statistics import bootstrap_interval, wilson_interval
+
+if TYPE_CHECKING:  # it needs torch, which whoever handles documents may not want
+    from blueprint_tune.evaluation.benchmark import BenchmarkResult
 
 BENCHMARK_VERSION = "1.0.0"
 
@@ -169,7 +171,10 @@ def _verdict(indicator: Indicator) -> dict[str, Any]:
 
 
 def _comparison(result: BenchmarkResult, baselines: Mapping[str, BenchmarkResult]) -> dict[str, Any]:
-    """Upstream's two fields against the better baseline, and every baseline by name."""
+    """Upstream's two fields against the better baseline, the difference of the rates, and every baseline.
+
+    A baseline that never succeeds, as it should, has no relative improvement over it.
+    """
     rows = {
         name: {
             "success_rate": baseline.success_rate,
@@ -179,8 +184,13 @@ def _comparison(result: BenchmarkResult, baselines: Mapping[str, BenchmarkResult
         for name, baseline in baselines.items()
     }
     best = max((b.success_rate for b in baselines.values()), default=None)
-    improvement = f"{100.0 * (result.success_rate - best) / best:+.1f}%" if best else None
-    return {"baseline_success_rate": best, "improvement": improvement, "baselines": rows}
+    points = None if best is None else result.success_rate - best
+    return {
+        "baseline_success_rate": best,
+        "improvement": f"{100.0 * points / best:+.1f}%" if points is not None and best else None,
+        "improvement_points": points,
+        "baselines": rows,
+    }
 
 
 def _number(value: float) -> float | None:
