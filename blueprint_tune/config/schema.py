@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-_STRICT = ConfigDict(extra="forbid")
+_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -267,6 +267,8 @@ class BudgetConfig:
     env_steps: Count
     report_env_steps: Count
     checkpoint_every_reports: Count
+    trials: Count
+    """Trials of a sweep that searches (``sweep.num_samples`` of asha, random, …); single runs one."""
 
 
 @dataclass(config=_STRICT)

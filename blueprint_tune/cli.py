@@ -1,0 +1,209 @@
+"""The command line: a verb, or overrides of an experiment to run.
+
+``run``, the default, is a Hydra application, so ``--cfg job``, ``--info``, ``-m`` and tab completion work.
+torch, ray and mujoco are imported only once an experiment starts.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from blueprint_tune.errors import BlueprintTuneError, ConfigError, nearest
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+PROGRAM = "blueprint-tune"
+USER_ERROR, INTERRUPTED = 2, 130
+
+
+@dataclass(frozen=True)
+class Verb:
+    """One subcommand."""
+
+    usage: str
+    summary: str
+    run: Callable[[list[str]], None]
+    help: Callable[[], str]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program with ``argv`` (default: the process's arguments); returns the exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        _dispatch(words)
+    except BlueprintTuneError as error:
+        return report_error(error)
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+
+def report_error(error: BlueprintTuneError) -> int:
+    """Print a user's error, with its traceback under BLUEPRINT_TUNE_DEBUG=1; returns the exit status."""
+    if os.environ.get("BLUEPRINT_TUNE_DEBUG") == "1":
+        traceback.print_exception(error)
+    print(error, file=sys.stderr)
+    return USER_ERROR
+
+
+def _dispatch(words: list[str]) -> None:
+    name = words.pop(0) if words and re.fullmatch(r"[A-Za-z][\w-]*", words[0]) else "run"
+    if name not in VERBS:
+        raise ConfigError(
+            f"'{name}' is neither a verb of {PROGRAM} nor an override (key=value). {nearest(name, VERBS)}"
+            f" {PROGRAM} --help shows how to start."
+        )
+    if name == "run" and "--version" in words:
+        print(f"{PROGRAM} {_version()}")
+    elif not {"-h", "--help"}.isdisjoint(words):
+        print(VERBS[name].help())
+    else:
+        VERBS[name].run(words)
+
+
+def _run(words: list[str]) -> None:
+    """Compose an experiment and run it, or show what Hydra's flags ask for."""
+    import hydra
+
+    from blueprint_tune.config import paths
+    from blueprint_tune.config.tree import register_resolvers, searchpath_overrides
+
+    words, config_dir = _take_option(words, "--config-dir", "-cd")
+    if config_dir is not None:
+        paths.add_user_conf_dir(config_dir)
+    arguments = _parse_flags(words)
+    shows = arguments.info or arguments.shell_completion or arguments.hydra_help
+    if not (shows or arguments.config_path or arguments.config_name):
+        _check(arguments)
+    register_resolvers()
+    hydra_main = hydra.main(version_base="1.3", config_path=str(paths.conf_dir()), config_name="config")
+    searchpath = searchpath_overrides([folder for folder in paths.user_conf_dirs() if folder.is_dir()])
+    flags = [word for word in words if word not in arguments.overrides]
+    program, sys.argv = sys.argv, [sys.argv[0], *arguments.overrides, *searchpath, *flags]
+    try:
+        hydra_main(_experiment)()
+    finally:
+        sys.argv = program
+
+
+def _parse_flags(words: list[str]) -> Namespace:
+    """Hydra's flags and the overrides, in any order (Hydra alone wants the overrides in one piece)."""
+    from hydra._internal.utils import get_args_parser
+
+    def refuse(message: str) -> NoReturn:
+        raise ConfigError(f"{message[0].upper()}{message[1:]}. {PROGRAM} --help lists the options.")
+
+    parser = get_args_parser()
+    parser.error = refuse  # type: ignore[method-assign]
+    return parser.parse_intermixed_args(words)
+
+
+def _check(arguments: Namespace) -> None:
+    """Report every mistake of the command at once, before Hydra would report the first."""
+    problems: list[str] = []
+    if arguments.cfg:  # shows what composes, without the schema
+        from blueprint_tune.config.tree import load
+
+        problems = load(arguments.overrides, complete=False).problems
+    else:
+        from blueprint_tune.config.compose import inspect
+
+        for overrides in _experiments(arguments) if arguments.multirun else [arguments.overrides]:
+            problems += inspect(overrides)[1]
+    if problems:
+        from blueprint_tune.config.suggest import join_problems
+
+        raise ConfigError(join_problems(problems))
+
+
+def _experiments(arguments: Namespace) -> list[list[str]]:
+    """The experiments of a ``-m`` command, each with its overrides."""
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        parsed = OverridesParser.create().parse_overrides(arguments.overrides)
+        return [list(job) for batch in BasicSweeper.split_arguments(parsed, None) for job in batch]
+    except HydraException as error:
+        raise ConfigError(str(error).splitlines()[0]) from error
+
+
+def _experiment(tree: Any) -> None:
+    """Hydra's task: one composed experiment, from typed configuration to published policy."""
+    try:
+        from blueprint_tune.config.tree import plain
+        from blueprint_tune.config.validate import to_config
+
+        config = to_config(plain(tree))
+        from blueprint_tune.pipeline import run_experiment
+
+        run_experiment(config)
+    except BlueprintTuneError as error:  # Hydra would print a traceback and exit 1
+        raise SystemExit(report_error(error)) from error
+
+
+def _resume(words: list[str]) -> None:
+    if len(words) != 1:
+        raise ConfigError(f"resume takes one experiment: {PROGRAM} {VERBS['resume'].usage}")
+    from blueprint_tune.pipeline import resume_experiment
+
+    resume_experiment(Path(words[0]))
+
+
+def _take_option(words: list[str], *names: str) -> tuple[list[str], str | None]:
+    """``words`` without an option and its value, and the value."""
+    rest, value, pending = [], None, False
+    for word in words:
+        flag, equals, given = word.partition("=")
+        if pending:
+            value, pending = word, False
+        elif flag in names and equals:
+            value = given
+        elif word in names:
+            pending = True
+        else:
+            rest.append(word)
+    if pending:
+        raise ConfigError(f"{names[0]} needs a folder.")
+    return rest, value
+
+
+def _version() -> str:
+    from importlib import metadata
+
+    try:
+        return metadata.version(PROGRAM)
+    except metadata.PackageNotFoundError:
+        return "(not installed)"
+
+
+def _run_help() -> str:
+    from blueprint_tune.config.help import run_help
+
+    return run_help({name: (verb.usage, verb.summary) for name, verb in VERBS.items()})
+
+
+def _resume_help() -> str:
+    return (
+        f"{PROGRAM} {VERBS['resume'].usage}\n\n"
+        "Continue an interrupted experiment: finished trials stay, running ones go on from their\n"
+        "checkpoints, then the best is evaluated, exported, reported and published.\n\n"
+        "  EXPERIMENT   its folder, for example outputs/kitchen_001-dexterous_pick_place-asha-1a2b3c4d5e6f"
+    )
+
+
+VERBS = {
+    "run": Verb("run OVERRIDES…", "train, evaluate the best, export, report, publish", _run, _run_help),
+    "resume": Verb("resume EXPERIMENT", "continue an interrupted experiment", _resume, _resume_help),
+}
+"""Subcommands by name; a new one is an entry here."""

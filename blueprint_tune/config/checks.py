@@ -1,0 +1,150 @@
+"""Rules between settings, which the types of single settings cannot express."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from blueprint_tune.config.schema import (
+    AgentConfig,
+    EvaluationConfig,
+    ExperimentConfig,
+    PhysicsConfig,
+    RobotConfig,
+    SweepConfig,
+)
+
+_TARGET_HOMES = {"scheduler": "ray.tune.schedulers.", "searcher": "ray.tune.search."}
+
+
+def cross_checks(cfg: ExperimentConfig) -> list[str]:
+    """Every rule between settings that ``cfg`` breaks, one sentence each."""
+    return [
+        *_learning(cfg.agent, cfg.backend.num_envs),
+        *_budget(cfg),
+        *_robot(cfg.robot),
+        *_physics(cfg.physics),
+        *_episode(cfg),
+        *_evaluation(cfg.evaluation),
+        *_sweep(cfg.sweep, cfg.searchspace),
+    ]
+
+
+def _learning(agent: AgentConfig, num_envs: int) -> Iterator[str]:
+    samples = agent.rollouts * num_envs
+    if samples % agent.mini_batches:
+        possible = [n for n in range(1, 65) if samples % n == 0]
+        close = min(possible, key=lambda n: abs(n - agent.mini_batches))
+        yield (
+            f"agent.mini_batches={agent.mini_batches} does not divide a rollout of agent.rollouts *"
+            f" backend.num_envs = {agent.rollouts} * {num_envs} = {samples} env steps."
+            f" Use agent.mini_batches={close}, for example."
+        )
+    low, high = agent.min_learning_rate, agent.max_learning_rate
+    if agent.learning_rate_schedule == "kl_adaptive" and not low <= agent.learning_rate <= high:
+        yield (
+            f"agent.learning_rate={agent.learning_rate:g} lies outside agent.min_learning_rate={low:g} …"
+            f" agent.max_learning_rate={high:g}, between which kl_adaptive moves it."
+            " Widen the bounds or move it."
+        )
+
+
+def _budget(cfg: ExperimentConfig) -> Iterator[str]:
+    budget, update = cfg.budget, cfg.agent.rollouts * cfg.backend.num_envs
+    if budget.report_env_steps > budget.env_steps:
+        yield (
+            f"budget.report_env_steps={budget.report_env_steps} is more than"
+            f" budget.env_steps={budget.env_steps}: a trial would end before its first report."
+            " Use a smaller budget.report_env_steps."
+        )
+    if update > budget.env_steps:
+        yield (
+            f"budget.env_steps={budget.env_steps} is less than one update of agent.rollouts *"
+            f" backend.num_envs = {update} env steps. Use a larger budget.env_steps or fewer environments."
+        )
+
+
+def _robot(robot: RobotConfig) -> Iterator[str]:
+    if len(robot.home_rad) != len(robot.arm_joints):
+        yield (
+            f"robot.home_rad has {len(robot.home_rad)} angles for {len(robot.arm_joints)} joints in"
+            " robot.arm_joints; give one angle for each joint."
+        )
+    if robot.gripper and robot.gripper.closed_m >= robot.gripper.open_m:
+        yield (
+            f"robot.gripper.closed_m={robot.gripper.closed_m} is not below"
+            f" robot.gripper.open_m={robot.gripper.open_m}; joint positions grow as the gripper opens."
+        )
+
+
+def _physics(physics: PhysicsConfig) -> Iterator[str]:
+    ranges: dict[str, Sequence[float]] = {
+        "dt_jitter_range_s": physics.randomization.dt_jitter_range_s,
+        "solver_iteration_range": physics.randomization.solver_iteration_range,
+        "contact_offset_range_m": physics.randomization.contact_offset_range_m,
+        "friction_scale_range": physics.randomization.friction_scale_range,
+    }
+    for name, (low, high) in ranges.items():
+        if low > high or low < 0:
+            yield (
+                f"physics.randomization.{name}=[{low}, {high}] must be two numbers, 0 or above,"
+                " the smaller first."
+            )
+
+
+def _episode(cfg: ExperimentConfig) -> Iterator[str]:
+    step_s = cfg.physics.dt_s * cfg.physics.substeps * cfg.policy.action_repeat
+    if cfg.policy.episode_s < step_s:
+        yield (
+            f"policy.episode_s={cfg.policy.episode_s:g} is shorter than one env step of physics.dt_s *"
+            f" physics.substeps * policy.action_repeat = {step_s:g} s."
+        )
+
+
+def _evaluation(evaluation: EvaluationConfig) -> Iterator[str]:
+    if len(set(evaluation.seeds)) != len(evaluation.seeds):
+        yield f"evaluation.seeds={evaluation.seeds} names a seed twice; its episodes would be counted twice."
+    if evaluation.selection.seed in evaluation.seeds:
+        yield (
+            f"evaluation.selection.seed={evaluation.selection.seed} is one of evaluation.seeds: trials"
+            " would be chosen by the episodes they are judged on. Use another seed for the selection."
+        )
+
+
+def _sweep(sweep: SweepConfig, searchspace: str | list[str] | None) -> Iterator[str]:
+    if searchspace and sweep.num_samples == 1 and sweep.default_settings_first:
+        yield (
+            f"searchspace={searchspace} has no effect: sweep '{sweep.name}' runs one trial, with the"
+            " settings as composed. Use sweep=random or sweep=asha."
+        )
+    if not searchspace and sweep.num_samples > 1:
+        yield (
+            f"sweep '{sweep.name}' would run {sweep.num_samples} equal trials, because no search space"
+            " is given. Use searchspace=ppo_core, or sweep=single."
+        )
+    for field, home in _TARGET_HOMES.items():
+        given: dict[str, Any] | None = getattr(sweep, field)
+        if given is not None and "_target_" not in given:
+            yield f"sweep.{field} needs a _target_, for example {home}…"
+        yield from (
+            f"sweep.{field}: '{target}' is outside {home.rstrip('.')}; configuration does not run other code."
+            for target in targets(given)
+            if not str(target).startswith(home)
+        )
+    if not sweep.metric.startswith("eval/"):
+        yield (
+            f"sweep.metric='{sweep.metric}' cannot compare trials: rewards and training episodes may"
+            " differ between them. Use eval/success_rate."
+        )
+
+
+def targets(node: Any) -> Iterator[Any]:
+    """Every ``_target_`` in a nested mapping."""
+    if isinstance(node, dict):
+        if "_target_" in node:
+            yield node["_target_"]
+        for value in node.values():
+            yield from targets(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from targets(value)

@@ -1,0 +1,46 @@
+"""Overrides -> configuration files -> :class:`ExperimentConfig`.
+
+Hydra composes; what it lets pass (``+bogus.key=1``, wrong types, values out of range) the schema catches,
+and what it would report one at a time is collected into one message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from blueprint_tune.config.origins import origin
+from blueprint_tune.config.schema import ExperimentConfig
+from blueprint_tune.config.searchspace import searchspace_problems
+from blueprint_tune.config.suggest import join_problems
+from blueprint_tune.config.tree import load
+from blueprint_tune.config.validate import apply_overrides, examine, to_config, to_dict
+from blueprint_tune.errors import ConfigError
+
+__all__ = ["apply_overrides", "compose", "inspect", "to_config", "to_dict"]
+
+
+def compose(overrides: Sequence[str], config_dir: Path | None = None) -> ExperimentConfig:
+    """The experiment that ``overrides`` describe.
+
+    ``config_dir`` is a folder of further configuration files beside those of ``BLUEPRINT_TUNE_CONF``.
+    Raises ConfigError whose message holds every problem of the overrides, the files, and the search space.
+    """
+    config, problems = inspect(overrides, config_dir)
+    if config is None or problems:
+        raise ConfigError(join_problems(problems))
+    return config
+
+
+def inspect(
+    overrides: Sequence[str], config_dir: Path | None = None
+) -> tuple[ExperimentConfig | None, list[str]]:
+    """What ``compose`` returns, if the settings make one, and the problems it would raise."""
+    composed = load(overrides, config_dir)
+    config, problems = None, list(composed.problems)
+    if composed.tree:
+        config, found = examine(composed.tree, lambda path: origin(path, composed), composed.silent)
+        problems += found
+    if config is not None:
+        problems += searchspace_problems(config.searchspace, config, composed.folders)
+    return config, problems

@@ -1,0 +1,51 @@
+"""Which file, or the command line, a setting of a composed experiment comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from blueprint_tune.config import paths, suggest
+from blueprint_tune.config.tree import Composed
+
+_WHOLE = ("scene", "preset", "sweep")
+"""Groups whose files set values all over the experiment, the last composed first."""
+
+
+def origin(path: Sequence[str], composed: Composed) -> str:
+    """``"conf/agent/ppo.yaml: "`` for the setting at ``path``; empty for one of the command line."""
+    words = [text.lstrip("+~").partition("=")[0] for text in composed.usable]
+    keys = [word for word in words if word not in paths.GROUPS]
+    key = ".".join(path)
+    if any(key == given or key.startswith(f"{given}.") or given.startswith(f"{key}.") for given in keys):
+        return ""
+    for group, inside in [*((group, tuple(path)) for group in _WHOLE), (path[0], tuple(path[1:]))]:
+        file = _file(group, composed)
+        if file is not None and _sets(file, inside):
+            return f"conf/{group}/{file.name}: " if _ships(file) else f"{file}: "
+    return ""
+
+
+def _file(group: str, composed: Composed) -> Path | None:
+    name = composed.choices.get(group)
+    roots = [paths.conf_dir(), *composed.folders]
+    return next(
+        (root / group / f"{name}.yaml" for root in roots if (root / group / f"{name}.yaml").is_file()), None
+    )
+
+
+def _ships(file: Path) -> bool:
+    return file.is_relative_to(paths.conf_dir())
+
+
+def _sets(file: Path, path: Sequence[str]) -> bool:
+    """Whether the file has the setting, or the group of settings in which it is missing."""
+    try:
+        tree = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
+    except (OmegaConfBaseException, YAMLError, OSError):
+        return False
+    return suggest.exists(tree, path) or (len(path) > 0 and suggest.exists(tree, path[:-1]))

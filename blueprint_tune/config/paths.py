@@ -1,0 +1,73 @@
+"""Where the files that ship with the program lie, and where a user's own lie beside them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+CONF_ENV = "BLUEPRINT_TUNE_CONF"
+"""Folders of the user's own configuration files, separated like ``PATH``."""
+
+GROUPS = (
+    "scene",
+    "policy",
+    "robot",
+    "physics",
+    "agent",
+    "backend",
+    "sweep",
+    "preset",
+    "evaluation",
+    "storage",
+    "logger",
+)
+"""The configuration groups, in the order in which people choose."""
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def conf_dir() -> Path:
+    """The folder of the configuration groups: inside an installed package, beside it in a checkout."""
+    return _shipped("conf")
+
+
+def searchspaces_dir() -> Path:
+    """The folder of the search spaces that ship with the program."""
+    return _shipped("searchspaces")
+
+
+def assets_dir() -> Path:
+    """Robots and scenes that ship with the program."""
+    return _PACKAGE / "assets"
+
+
+def user_conf_dirs() -> list[Path]:
+    """The folders named by ``BLUEPRINT_TUNE_CONF``, in order, whether or not they exist."""
+    return [Path(entry).resolve() for entry in os.environ.get(CONF_ENV, "").split(os.pathsep) if entry]
+
+
+def add_user_conf_dir(folder: str) -> None:
+    """Put ``folder`` in front of ``BLUEPRINT_TUNE_CONF`` for this process and its children."""
+    rest = [str(known) for known in user_conf_dirs() if known != Path(folder).resolve()]
+    os.environ[CONF_ENV] = os.pathsep.join([str(Path(folder).resolve()), *rest])
+
+
+def searchspace_dirs(folders: list[Path] | None = None) -> list[Path]:
+    """Where search spaces are looked up: in and beside the user's folders first, then our own."""
+    users = user_conf_dirs() if folders is None else folders
+    candidates = [
+        folder for user in users for folder in (user / "searchspaces", user.parent / "searchspaces")
+    ]
+    return [folder for folder in candidates if folder.is_dir()] + [searchspaces_dir()]
+
+
+def group_options(group: str, folders: list[Path] | None = None) -> list[str]:
+    """Names of the files of a group, without those that only other files build on (``_name``)."""
+    users = user_conf_dirs() if folders is None else folders
+    files = (path for root in [conf_dir(), *users] for path in (root / group).glob("*.yaml"))
+    return sorted({path.stem for path in files if not path.stem.startswith("_")})
+
+
+def _shipped(name: str) -> Path:
+    inside = _PACKAGE / name
+    return inside if inside.is_dir() else _PACKAGE.parent / name

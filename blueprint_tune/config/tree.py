@@ -1,0 +1,159 @@
+"""Hydra's part of a composition: overrides and files -> one plain mapping, and what is wrong with them.
+
+Kept apart from the schema so that ``--cfg job`` starts without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from blueprint_tune.config import paths
+from blueprint_tune.config.commandline import (
+    COMPOSITION_ERRORS,
+    Groups,
+    Verdict,
+    judge_groups,
+    judge_values,
+    parse,
+)
+
+_ABSENT = object()
+
+
+@dataclass
+class Composed:
+    """A composition as far as it went."""
+
+    tree: dict[str, Any] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    silent: list[str] = field(default_factory=list)
+    """Dotted keys about which a problem speaks already."""
+    choices: dict[str, str] = field(default_factory=dict)
+    """The file chosen in each group."""
+    usable: list[str] = field(default_factory=list)
+    """The overrides that took part."""
+    folders: list[Path] = field(default_factory=list)
+
+
+def register_resolvers() -> None:
+    """Make ``${share_of:<number>,<share>}`` known: that share of a whole number, rounded, at least 1."""
+    OmegaConf.register_new_resolver("share_of", _share_of, replace=True)
+
+
+def _share_of(whole: Any, share: float) -> Any:
+    """What is no number stays as it is, for the schema to complain about."""
+    return max(1, round(whole * share)) if isinstance(whole, int | float) else whole
+
+
+def searchpath_overrides(folders: Sequence[Path]) -> list[str]:
+    """The Hydra override that makes the user's folders known."""
+    quoted = [f'"file://{folder!s}"' for folder in folders]
+    return [f"hydra.searchpath=[{','.join(quoted)}]"] if quoted else []
+
+
+def load(overrides: Sequence[str], config_dir: Path | None = None, complete: bool = True) -> Composed:
+    """Compose ``overrides``; mistakes among them are reported and left out.
+
+    ``complete=False`` only asks whether they can be composed: values, even the scene, may be absent.
+    """
+    register_resolvers()
+    result, folders = Composed(), _user_folders(config_dir)
+    result.problems = [
+        f"The folder of configuration files {f} does not exist." for f in folders if not f.is_dir()
+    ]
+    result.folders = [folder for folder in folders if folder.is_dir()]
+    groups = _groups(result.folders)
+    with initialize_config_dir(str(paths.conf_dir()), version_base="1.3"):
+        cfg, verdict = _compose(overrides, groups, searchpath_overrides(result.folders))
+    result.problems += verdict.problems
+    result.usable = verdict.usable
+    if cfg is None or not complete:
+        return result
+    chosen = cfg.hydra.runtime.choices
+    result.choices = {group: chosen[group] for group in paths.GROUPS if group in chosen}
+    settings: Any = OmegaConf.to_container(cfg, resolve=False)
+    del settings["hydra"]
+    result.tree = _resolve(settings, "", cfg, result)
+    if "scene" not in result.choices:
+        result.silent.append("scene")
+        if not any(override.lstrip("+~").startswith("scene=") for override in overrides):
+            result.problems.append(no_scene(groups.options["scene"]))
+    return result
+
+
+def no_scene(scenes: Sequence[str]) -> str:
+    """What to tell someone who named no scene."""
+    return (
+        f"No scene is given. Add one to the command: {', '.join(f'+scene={name}' for name in scenes)}"
+        " (manifest reads any scene: +scene=manifest scene.manifest=<path>)."
+    )
+
+
+def _user_folders(config_dir: Path | None) -> list[Path]:
+    given = [] if config_dir is None else [Path(config_dir).resolve()]
+    return [*given, *(folder for folder in paths.user_conf_dirs() if folder not in given)]
+
+
+def _groups(folders: list[Path]) -> Groups:
+    options = {group: paths.group_options(group, folders) for group in paths.GROUPS}
+    return Groups(options, always=frozenset(paths.GROUPS) - {"scene"})
+
+
+def _compose(overrides: Sequence[str], groups: Groups, extra: list[str]) -> tuple[DictConfig | None, Verdict]:
+    """Everything at once when all is well; otherwise what is left without the mistakes."""
+    try:
+        return _hydra([*extra, *overrides]), Verdict(usable=list(overrides))
+    except COMPOSITION_ERRORS:
+        verdict = Verdict()
+    try:
+        values = judge_groups(parse(overrides, verdict), groups, verdict)
+        base = _hydra([*extra, *verdict.usable])
+        judge_values(values, base, groups, verdict)
+        return _hydra([*extra, *verdict.usable]), verdict
+    except COMPOSITION_ERRORS as error:
+        verdict.problems.append(_hydra_sentence(error))
+        return None, verdict
+
+
+def _hydra(overrides: Sequence[str]) -> DictConfig:
+    return compose("config", overrides=list(overrides), return_hydra_config=True)
+
+
+def _hydra_sentence(error: Exception) -> str:
+    lines = [str(error), *([str(error.__cause__)] if error.__cause__ else [])]
+    text = " ".join(line.strip() for line in "\n".join(lines).splitlines() if line.strip())
+    return text or type(error).__name__
+
+
+def plain(cfg: DictConfig) -> dict[str, Any]:
+    """A composition that is known to be complete as a plain mapping, interpolations resolved."""
+    container = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    return {str(key): value for key, value in container.items()} if isinstance(container, dict) else {}
+
+
+def _resolve(node: Any, path: str, cfg: DictConfig, result: Composed) -> Any:
+    """``node`` of ``cfg`` with interpolations resolved; what has no value is reported and left out."""
+    if isinstance(node, dict):
+        values = {str(key): _resolve(node[key], f"{path}.{key}".lstrip("."), cfg, result) for key in node}
+        return {key: value for key, value in values.items() if value is not _ABSENT}
+    if isinstance(node, list):
+        return [_resolve(value, f"{path}.{i}", cfg, result) for i, value in enumerate(node)]
+    if not isinstance(node, str) or not (node == "???" or "${" in node):
+        return node
+    try:
+        if node != "???":
+            value = OmegaConf.select(cfg, path)
+            return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+        if path != "scene":
+            result.problems.append(f"{path} has no value yet; add {path}=… to the command.")
+    except OmegaConfBaseException as error:
+        result.problems.append(f"{path}: {str(error).splitlines()[0]}.")
+    result.silent.append(path)
+    return _ABSENT
