@@ -14,7 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from blueprint_tune.config.schema import ExperimentConfig
+from blueprint_tune.errors import ConfigError
 from blueprint_tune.export.onnx import OPSET, JointTargets, export_onnx, names_and_sizes
+from blueprint_tune.learning.networks import DeployablePolicy, mlp
 
 FORMAT_VERSION = 1
 CHECKSUMS = "checksums.sha256"
@@ -128,6 +130,7 @@ def policy_config(
         "policy_id": cfg.policy.name,
         "backend": cfg.backend.name,
         "control_hz": 1.0 / facts.control_dt_s,
+        "observation_clip": cfg.agent.observation_clip,
         "observation_order": [name for name, _ in facts.observation_names],
         "joint_targets": dict(joints.numbers) if joints else None,
         "onnx": {
@@ -141,6 +144,31 @@ def policy_config(
         "input_hash": facts.input_hash,
         "content_hash": facts.content_hash,
     }
+
+
+def load_bundled_policy(path: Path) -> DeployablePolicy:
+    """The policy of a ``policy.pt``, without the experiment it came from.
+
+    Raises ConfigError for a file of another format.
+    """
+    saved = torch.load(path, weights_only=True, map_location="cpu")
+    version = saved.get("format_version") if isinstance(saved, dict) else None
+    if version != FORMAT_VERSION:
+        raise ConfigError(
+            f"{path}: format {version} of a policy is not known here, {FORMAT_VERSION} is. "
+            "Use the version of blueprint-tune that wrote it."
+        )
+    config, weights = saved["config"], saved["state_dict"]
+    architecture = config["architecture"]
+    sizes = [
+        config["observation_space"]["total_dim"],
+        *architecture["actor_hidden_dims"],
+        config["action_space"]["dim"],
+    ]
+    net = mlp(sizes, architecture["activation"], 1.0)
+    policy = DeployablePolicy(net, torch.zeros(sizes[0]), torch.ones(sizes[0]), config["observation_clip"])
+    policy.load_state_dict(weights)
+    return policy.eval()
 
 
 def verify_checksums(folder: Path) -> list[str]:

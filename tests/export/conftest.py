@@ -1,0 +1,59 @@
+"""A policy, a robot and facts to export."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from blueprint_tune.config.compose import compose
+from blueprint_tune.config.schema import ExperimentConfig
+from blueprint_tune.export.bundle import PolicyFacts
+from blueprint_tune.export.onnx import JointTargets, joint_targets
+from blueprint_tune.learning.networks import DeployablePolicy, mlp
+
+SIZES = (("joint_pos", 9), ("target_rel", 3))
+
+
+@pytest.fixture(scope="package")
+def cfg() -> ExperimentConfig:
+    overrides = ["+scene=kitchen_001", "policy=drawer_manipulation", "backend=pointmass", "preset=smoke"]
+    return compose([*overrides, "agent.policy_hidden_dims=[32,16]"])
+
+
+@pytest.fixture(scope="package")
+def policy(cfg: ExperimentConfig) -> DeployablePolicy:
+    torch.manual_seed(0)
+    net = mlp([12, *cfg.agent.policy_hidden_dims, 8], cfg.agent.activation, 1.0)
+    mean, variance = torch.linspace(-1, 1, 12), torch.linspace(0.01, 4, 12)
+    return DeployablePolicy(net, mean, variance, cfg.agent.observation_clip)
+
+
+@pytest.fixture(scope="package")
+def observations() -> torch.Tensor:
+    """Some of them far outside of what the normaliser clips to."""
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(200, 12, generator=generator) * torch.logspace(-2, 2, 200)[:, None]
+
+
+@pytest.fixture(scope="package")
+def joints(cfg: ExperimentConfig) -> JointTargets:
+    limits = np.array([[-2.9, 2.9]] * 7 + [[0.0, 0.04]] * 2 + [[0.0, 0.4]])
+    return joint_targets(cfg.policy.actions, cfg.robot, limits)
+
+
+@pytest.fixture
+def facts() -> PolicyFacts:
+    return PolicyFacts(
+        policy_name="kitchen_001-drawer",
+        job_id="kitchen_001-drawer-asha",
+        observation_names=SIZES,
+        action_names=(*(f"panda_joint{i}" for i in range(1, 8)), "gripper"),
+        control_dt_s=0.032,
+        updates=100,
+        env_steps=614_400,
+        training_time_s=180.0,
+        success_rate=0.93,
+        input_hash="0123456789ab",
+        content_hash="ba9876543210",
+    )
