@@ -151,13 +151,12 @@ def _index(marker: bytes | None) -> dict[str, Any]:
     if marker is None:
         return {}
     try:
-        policies = json.loads(marker).get("policies", {})
-    except (ValueError, AttributeError):
+        return dict(json.loads(marker).get("policies", {}))
+    except (ValueError, AttributeError, TypeError):
         raise StorageError(
-            f"{MARKER} in storage is not a JSON object, so its index cannot be kept. Look at it, move it "
-            "away, and publish again: the result itself is in place."
+            f"{MARKER} in storage is damaged, so its index cannot be kept. Look at it, move it away, and "
+            "publish again: the result itself is in place."
         ) from None
-    return dict(policies)
 
 
 def _job(run: FinishedRun, folder: str) -> Objects:
