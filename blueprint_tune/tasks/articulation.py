@@ -1,43 +1,44 @@
-"""Joints and handles from what a manifest says, and from the class and size where it says nothing.
+"""Joints from what a manifest says, and from the class and size where it says nothing.
 
 Directions of a manifest's ``articulation`` (``axis``, ``handle.position``) are in the object's own frame
-and in the manifest's axes. An axis without a sign means the direction that opens outwards; a signed one
-is taken as it is, and for doors it also says where the hinge is.
+and in the manifest's axes. An axis without a sign means the direction that opens outwards. A signed one is
+taken as it is; of a door or a flap it also tells where the hinge is, unless ``hinge`` does: left, right,
+bottom or top of the front, seen from the front.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from math import degrees, pi, radians
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from blueprint_tune.tasks.classes import CLASSES, Opening
+from blueprint_tune.tasks.classes import CLASSES, EntityClass, Opening
 from blueprint_tune.tasks.geometry import Box, Floats
+from blueprint_tune.tasks.handles import read_handle
 from blueprint_tune.tasks.reading import Notes, number, numbers, section, show, text
 from blueprint_tune.tasks.scene import FRONT, Handle, Joint
 
-_KINDS = {
+Kind = Literal["prismatic", "revolute"]
+
+_KINDS: dict[str, Kind | None] = {
     **dict.fromkeys(("prismatic", "slide", "sliding", "linear", "translational"), "prismatic"),
     **dict.fromkeys(("revolute", "hinge", "rotational", "rotary", "continuous"), "revolute"),
-    **dict.fromkeys(("fixed", "none", "static", "rigid"), "none"),
+    **dict.fromkeys(("fixed", "none", "static", "rigid"), None),
 }
-_KIND_OF = {"drawer": "prismatic", "button": "prismatic"}
-_DEFAULT_UPPER = {"prismatic": 0.3, "revolute": pi / 2}
-_UNIT = {"prismatic": "m", "revolute": "rad"}
-_MAX_RANGE = {"prismatic": 10.0, "revolute": 8 * pi}
+_DEFAULT_UPPER: dict[Kind, float] = {"prismatic": 0.3, "revolute": math.pi / 2}
+_FARTHEST: dict[Kind, float] = {"prismatic": 10.0, "revolute": 8 * math.pi}
+_DEGREES_BEYOND = 4 * math.pi
 _EDGES = {
     "left": ((-1, -1, 0), (0.0, 0.0, -1.0)),
     "right": ((1, -1, 0), (0.0, 0.0, 1.0)),
     "bottom": ((0, -1, -1), (1.0, 0.0, 0.0)),
     "top": ((0, -1, 1), (-1.0, 0.0, 0.0)),
 }
-"""Edge of the front, seen from the front -> (where the hinge is, in half extents; the axis that opens outwards)."""
+"""Edge of the front -> (where the hinge is, in half extents of the panel; the axis that opens outwards)."""
 _PANEL_M = 0.03
-_HANDLE_RADIUS_M = 0.009
-_HANDLE_STANDOFF_M = 0.045
-"""From the face to the middle of the bar: a Panda finger (25 mm at its thickest) passes behind it."""
+_NOTHING = EntityClass((0.1, 0.1, 0.1))
 
 
 @dataclass(frozen=True)
@@ -58,228 +59,209 @@ class Source:
     meters: float
     to_z_up: Floats
 
+    @property
+    def known(self) -> EntityClass:
+        """What is assumed of its class."""
+        return CLASSES.get(self.category or "", _NOTHING)
+
+
+class _Told(NamedTuple):
+    """What the manifest says: the articulation block, the affordance's parameters, and where to complain."""
+
+    block: dict[str, Any]
+    params: dict[str, Any]
+    where: str
+    notes: Notes
+
+    def guess(self, source: Source, text: str) -> None:
+        self.notes.guess(text, source.name, "motion")
+
+
+class _Axis(NamedTuple):
+    """A direction in the own z-up frame; ``signed`` when the manifest says which way along it."""
+
+    vector: Floats
+    signed: bool
+
 
 def read_articulation(source: Source, notes: Notes) -> tuple[Joint | None, Handle | None]:
-    """The joint and the handle of an object; (None, None) when it does not move in itself. Raises ManifestError."""
-    told = section(source.raw, "articulation", source.name, notes)
-    params = _affordance_params(source, notes)
-    kind, opening = _kind(source, told, params, notes)
-    if kind == "none":
+    """The joint and the handle of an object; (None, None) when it does not move in itself.
+
+    Raises ManifestError for limits, damping or handles that cannot be meant.
+    """
+    block = section(source.raw, "articulation", source.name, notes)
+    told = _Told(block, _affordance_params(source, notes), f"{source.name}: articulation", notes)
+    kind = _kind(source, told)
+    if kind is None:
         return None, None
-    axis, signed = _axis(source, told, params, notes)
-    side = text(told, "hinge").lower()
-    lower, upper = _limits(source, kind, opening, told, params, notes)
-    damping = number(told.get("damping"), f"{source.name}: articulation.damping", notes)
-    if damping is not None and not 0 <= damping <= 1e4:
-        notes.refuse(f"{source.name}: articulation.damping is {damping:g}; expected 0 to 10000.")
-    moving, fixed = _split(source, opening)
+    opening = source.known.opening
+    if opening is None or _kind_of(opening) != kind:
+        opening = "drawer" if kind == "prismatic" else "door"
+    axis = _axis(source, told)
+    lower, upper = _limits(source, kind, opening, told)
     if kind == "prismatic":
-        axis, anchor = _slide(source, opening, axis, signed, notes), np.zeros(3)
+        direction, anchor = _slide(source, opening, axis, told), np.zeros(3)
+        moving, fixed = Box(np.zeros(3), source.size), None
     else:
-        opening, axis, anchor = _hinge(source, opening, axis, signed, side, moving, notes)
-    joint = Joint(kind, axis, anchor, lower, upper, damping, moving, fixed)  # type: ignore[arg-type]
-    return joint, _handle(source, told, opening, joint, notes)
+        opening, side = _way_to_open(source, opening, axis, told)
+        moving, fixed = _split(source, opening)
+        direction, anchor = _hinge(opening, side, axis, moving)
+    joint = Joint(kind, direction, anchor, lower, upper, _damping(told), moving, fixed)
+    handle = section(block, "handle", told.where, notes)
+    return joint, read_handle(handle, source.name, opening, joint, source.to_z_up * source.meters, notes)
 
 
 def _affordance_params(source: Source, notes: Notes) -> dict[str, Any]:
-    """The parameters of the affordance that speaks of a joint; upstream also writes them flat."""
+    """The parameters of the affordance that speaks of a joint; some manifests write them flat."""
     semantics = section(source.raw, "semantics", source.name, notes)
     params = section(semantics, "affordance_params", source.name, notes)
     for value in (*params.values(), params):
-        if isinstance(value, dict) and (
-            "joint_type" in value or "open_distance" in value or "rotation_axis" in value
+        if isinstance(value, dict) and {"joint_type", "open_distance", "open_angle", "rotation_axis"} & set(
+            value
         ):
             return value
     return {}
 
 
-def _kind(source: Source, told: dict[str, Any], params: dict[str, Any], notes: Notes) -> tuple[str, Opening]:
-    """('prismatic' | 'revolute' | 'none', how it opens)."""
-    known = CLASSES.get(source.category or "")
-    default: Opening | None = known.opening if known else None
-    word = text(told, "type").lower() or text(params, "joint_type").lower()
-    kind = _KINDS.get(word)
-    if word and kind is None:
-        notes.note(f"{source.name}: the articulation type {show(word)!r} is not known and is ignored.")
-    if kind is None:
-        moves = source.sim_role.startswith("articulated") or told.get("required") is True
-        if not moves:
-            return "none", "drawer"
-        if default is None:
-            notes.note(f"{source.name}: nothing says how it moves; it is taken as rigid.")
-            return "none", "drawer"
-        kind = _KIND_OF.get(default, "revolute")
-        notes.guess(f"{source.name}: no joint type given; a {source.category} is assumed to be {kind}.")
-    if default is None or _KIND_OF.get(default, "revolute") != kind:
-        default = "drawer" if kind == "prismatic" else "door"
-    return kind, default
+def _kind_of(opening: Opening) -> Kind:
+    return "prismatic" if opening in ("drawer", "button") else "revolute"
 
 
-def _axis(
-    source: Source, told: dict[str, Any], params: dict[str, Any], notes: Notes
-) -> tuple[Floats | None, bool]:
-    """((3,) unit axis in the own z-up frame or None, whether its sign was given)."""
-    value = told.get("axis", told.get("joint_axis"))
+def _kind(source: Source, told: _Told) -> Kind | None:
+    """The joint's kind, from the manifest's word or, for what is said to be articulated, from its class."""
+    word = text(told.block, "type").lower() or text(told.params, "joint_type").lower()
+    if word in _KINDS:
+        return _KINDS[word]
+    if word:
+        told.notes.note(f"{source.name}: the articulation type {show(word)!r} is not known and is ignored.")
+    if not (source.sim_role.startswith("articulated") or told.block.get("required") is True):
+        return None
+    opening = source.known.opening
+    if opening is None:
+        told.notes.note(f"{source.name}: nothing says how it moves; it is taken as rigid.")
+        return None
+    told.guess(source, f"no joint type given; a {source.category} is assumed to be {_kind_of(opening)}.")
+    return _kind_of(opening)
+
+
+def _axis(source: Source, told: _Told) -> _Axis | None:
+    value = told.block.get("axis", told.block.get("joint_axis"))
     if value is None:
-        value = params.get("rotation_axis")
+        value = told.params.get("rotation_axis")
     if value is None:
-        return None, False
-    where = f"{source.name}: articulation.axis"
+        return None
     if isinstance(value, str):
         word = value.strip().lower()
-        if word.lstrip("+-") not in ("x", "y", "z"):
-            notes.note(f"{where} {show(value)!r} is none of x, y, z and is ignored.")
-            return None, False
+        if word not in {sign + letter for sign in ("", "+", "-") for letter in "xyz"}:
+            told.notes.note(f"{told.where}.axis {show(value)!r} is none of x, y, z and is ignored.")
+            return None
         vector = np.eye(3)["xyz".index(word[-1])] * (-1.0 if word[0] == "-" else 1.0)
-        return source.to_z_up @ vector, word[0] in "+-"
-    vector = np.array([v or 0.0 for v in numbers(value, ("x", "y", "z"), where, notes)])
-    length = float(np.linalg.norm(vector))
+        return _Axis(source.to_z_up @ vector, word[0] in "+-")
+    given = [
+        component or 0.0 for component in numbers(value, ("x", "y", "z"), f"{told.where}.axis", told.notes)
+    ]
+    length = math.hypot(*given)
     if not 1e-6 < length < 1e6:
-        notes.note(f"{where} has length {length:g} and is ignored.")
-        return None, False
-    return source.to_z_up @ (vector / length), True
+        told.notes.note(f"{told.where}.axis has length {length:g} and is ignored.")
+        return None
+    return _Axis(source.to_z_up @ (np.array(given) / length), True)
 
 
-def _limits(
-    source: Source, kind: str, opening: Opening, told: dict[str, Any], params: dict[str, Any], notes: Notes
-) -> tuple[float, float]:
+def _limits(source: Source, kind: Kind, opening: Opening, told: _Told) -> tuple[float, float]:
     """(lower, upper) in m or rad."""
-    limits = section(told, "limits", f"{source.name}: articulation", notes)
-    word = "distance" if kind == "prismatic" else "angle"
-    where = f"{source.name}: articulation.limits"
-    upper = number(limits.get("upper", params.get(f"open_{word}")), f"{where}.upper", notes)
-    lower = number(limits.get("lower", params.get(f"close_{word}")), f"{where}.lower", notes) or 0.0
+    limits = section(told.block, "limits", told.where, told.notes)
+    word, unit = ("distance", "m") if kind == "prismatic" else ("angle", "rad")
+    ends = told.params.get("rotation_range") if kind == "revolute" else None
+    low, high = ends if isinstance(ends, list) and len(ends) == 2 else (None, None)
+    upper = limits.get("upper", told.params.get(f"open_{word}", high))
+    lower = limits.get("lower", told.params.get(f"close_{word}", low))
+    top = number(upper, f"{told.where}.limits.upper", told.notes)
+    bottom = number(lower, f"{told.where}.limits.lower", told.notes) or 0.0
     scale = source.meters if kind == "prismatic" else 1.0
-    if kind == "revolute" and max(abs(lower), abs(upper or 0.0)) > 2.5 * pi:
-        notes.guess(f"{source.name}: joint limits of {lower:g} to {upper:g} are taken as degrees.")
-        scale = radians(1.0)
-    if upper is None or (upper - lower) * scale < 1e-4:
+    if kind == "revolute" and max(abs(bottom), abs(top or 0.0)) > _DEGREES_BEYOND:
+        told.guess(source, f"joint limits of {bottom:g} to {top or 0:g} are taken as degrees.")
+        scale = math.radians(1.0)
+    if top is None or (top - bottom) * scale < 1e-4:
         said = (
-            "no joint limits are given"
-            if upper is None
-            else f"the joint limits {lower:g} to {upper:g} are empty"
+            "no joint limits are given" if top is None else f"joint limits of {bottom:g} to {top:g} are empty"
         )
-        lower, upper = 0.0, _default_upper(source, kind, opening)
-        amount = f"{upper:.3g} m" if kind == "prismatic" else f"{degrees(upper):.0f} degrees"
-        notes.guess(
-            f"{source.name}: {said}; 0 to {amount} is assumed, as for a {source.category or opening}."
-        )
-        return lower, upper
-    if (upper - lower) * scale > _MAX_RANGE[kind]:
-        notes.refuse(f"{source.name}: a joint range of {(upper - lower) * scale:g} {_UNIT[kind]} is absurd.")
-    return lower * scale, upper * scale
+        default = _default_upper(source, kind, opening)
+        amount = f"{default:.3g} m" if kind == "prismatic" else f"{math.degrees(default):.0f} degrees"
+        told.guess(source, f"{said}; 0 to {amount} is assumed, as for a {source.category or opening}.")
+        return 0.0, default
+    if max(abs(bottom), abs(top), top - bottom) * scale > _FARTHEST[kind]:
+        told.notes.refuse(f"{told.where}.limits of {bottom * scale:g} to {top * scale:g} {unit} are absurd.")
+    return bottom * scale, top * scale
 
 
-def _default_upper(source: Source, kind: str, opening: Opening) -> float:
-    known = CLASSES.get(source.category or "")
-    matches = known is not None and known.opening == opening and known.upper > 0
-    upper = known.upper if known is not None and matches else _DEFAULT_UPPER[kind]
+def _default_upper(source: Source, kind: Kind, opening: Opening) -> float:
+    known = source.known
+    upper = known.upper if known.opening == opening and known.upper > 0 else _DEFAULT_UPPER[kind]
     return min(upper, 0.7 * float(source.size[1])) if opening == "drawer" else upper
 
 
+def _damping(told: _Told) -> float | None:
+    value = number(told.block.get("damping"), f"{told.where}.damping", told.notes)
+    if value is not None and not 0 <= value <= 1e4:
+        told.notes.refuse(f"{told.where}.damping is {value:g}; expected 0 to 10000.")
+    return value
+
+
+def _slide(source: Source, opening: Opening, axis: _Axis | None, told: _Told) -> Floats:
+    """(3,) the direction in which a positive joint position moves it."""
+    inward = opening == "button"
+    if axis is None:
+        told.guess(
+            source, f"no joint axis given; it is assumed to move {'in' if inward else 'out'} at its front."
+        )
+    if axis is None or (not axis.signed and abs(float(axis.vector @ FRONT)) > 0.99):
+        return -FRONT if inward else FRONT
+    return axis.vector
+
+
+def _way_to_open(source: Source, opening: Opening, axis: _Axis | None, told: _Told) -> tuple[Opening, str]:
+    """(how it opens, the edge of its front that carries the hinge, '' where there is none)."""
+    side, direction = text(told.block, "hinge").lower(), 0.0
+    if axis is not None:
+        along = int(np.argmax(np.abs(axis.vector)))
+        direction = float(np.sign(axis.vector[along])) if axis.signed else 0.0
+        flat: Opening = "lid" if opening == "lid" else "flap"
+        ways: tuple[Opening, Opening, Opening] = (flat, "knob", "door")
+        opening = ways[along]
+    elif side in _EDGES:
+        opening = "door" if side in ("left", "right") else "flap"
+    if opening not in ("door", "flap"):
+        return opening, ""
+    usual, mirrored, usual_sign = ("left", "right", -1.0) if opening == "door" else ("bottom", "top", 1.0)
+    if side in (usual, mirrored):
+        return opening, side
+    side = mirrored if direction == -usual_sign else usual
+    if direction == 0:
+        told.guess(source, f"nothing says where its hinge is; the {side} of its front is assumed.")
+    return opening, side
+
+
 def _split(source: Source, opening: Opening) -> tuple[Box, Box | None]:
-    """(what moves, what stays) at joint position 0."""
-    known = CLASSES.get(source.category or "")
+    """(what turns, what stays): of an appliance only a panel on its front, of a chest its lid."""
     size = source.size
     index, sign = (2, 1.0) if opening == "lid" else (1, -1.0)
-    thickness = min(_PANEL_M, 0.5 * float(size[index]))
-    panel_only = (known is not None and known.front_moves) or opening == "lid"
-    if not panel_only or opening not in ("door", "flap", "lid") or size[index] < 3 * _PANEL_M:
+    whole = opening == "knob" or not (source.known.front_moves or opening == "lid")
+    if whole or size[index] < 3 * _PANEL_M:
         return Box(np.zeros(3), size), None
     moving_size, fixed_size = size.copy(), size.copy()
-    moving_size[index], fixed_size[index] = thickness, size[index] - thickness
+    moving_size[index], fixed_size[index] = _PANEL_M, size[index] - _PANEL_M
     moving, fixed = np.zeros(3), np.zeros(3)
-    moving[index] = sign * (size[index] - thickness) / 2
-    fixed[index] = -sign * thickness / 2
+    moving[index] = sign * (size[index] - _PANEL_M) / 2
+    fixed[index] = -sign * _PANEL_M / 2
     return Box(moving, moving_size), Box(fixed, fixed_size)
 
 
-def _slide(source: Source, opening: Opening, axis: Floats | None, signed: bool, notes: Notes) -> Floats:
-    """(3,) the direction in which a positive joint position moves it."""
-    default = -FRONT if opening == "button" else FRONT
-    if axis is None:
-        notes.guess(
-            f"{source.name}: no joint axis given; it is assumed to move {'in' if opening == 'button' else 'out'} at its front."
-        )
-        return default
-    if not signed and abs(float(axis @ FRONT)) > 0.99:
-        return default
-    return axis
-
-
-def _hinge(
-    source: Source, opening: Opening, axis: Floats | None, signed: bool, side: str, moving: Box, notes: Notes
-) -> tuple[Opening, Floats, Floats]:
-    """(how it opens, (3,) axis, (3,) a point of the axis); positive angles open outwards."""
-    direction = 0.0
-    if axis is not None:
-        index = int(np.argmax(np.abs(axis)))
-        opening = {0: opening if opening in ("flap", "lid") else "flap", 1: "knob", 2: "door"}[index]  # type: ignore[assignment]
-        direction = float(np.sign(axis[index])) if signed else 0.0
-    elif side in _EDGES:
-        opening = "door" if side in ("left", "right") else "flap"
+def _hinge(opening: Opening, side: str, axis: _Axis | None, moving: Box) -> tuple[Floats, Floats]:
+    """((3,) axis, (3,) a point of it); positive angles open outwards, a knob's as its axis says."""
+    half = moving.size / 2
     if opening == "knob":
-        return opening, axis if axis is not None and signed else FRONT, np.zeros(3)
+        return axis.vector if axis is not None and axis.signed else FRONT, np.zeros(3)
     if opening == "lid":
-        half = moving.size / 2
-        return opening, np.array([-1.0, 0, 0]), moving.center + np.array([0, half[1], -half[2]])
-    usual, mirrored, usual_sign = ("left", "right", -1.0) if opening == "door" else ("bottom", "top", 1.0)
-    if side not in (usual, mirrored):
-        side = mirrored if direction == -usual_sign else usual
-        if direction == 0:
-            notes.guess(
-                f"{source.name}: nothing says where its hinge is; the {side} edge (seen from the front) is assumed."
-            )
+        return np.array([-1.0, 0.0, 0.0]), moving.center + half * np.array([0, 1, -1])
     edge, turns = _EDGES[side]
-    return opening, np.array(turns), moving.center + moving.size / 2 * np.array(edge)
-
-
-def _handle(
-    source: Source, told: dict[str, Any], opening: Opening, joint: Joint, notes: Notes
-) -> Handle | None:
-    """The described handle, or the usual one of its kind; knobs and buttons have none."""
-    if opening in ("knob", "button"):
-        return None
-    outward = joint.axis if joint.kind == "prismatic" else FRONT
-    face = joint.moving.center + outward * float(np.abs(outward) @ joint.moving.size) / 2
-    width, _, height = joint.moving.size
-    along, offset, length = np.array([1.0, 0, 0]), np.zeros(3), float(np.clip(0.35 * width, 0.08, 0.2))
-    if joint.kind == "prismatic" and abs(outward[0]) > 0.7:
-        along = np.array([0.0, 1, 0])
-    elif opening == "door":
-        away = -float(np.sign(joint.anchor[0] - joint.moving.center[0]))
-        along, length = np.array([0.0, 0, 1]), float(np.clip(0.3 * height, 0.08, 0.3))
-        offset[0] = away * (width / 2 - min(0.06, 0.2 * width))
-    elif opening == "flap":
-        away = -float(np.sign(joint.anchor[2] - joint.moving.center[2]))
-        offset[2] = away * (height / 2 - min(0.06, 0.2 * height))
-        length = float(np.clip(0.5 * width, 0.08, 0.4))
-    center = face + offset + outward * _HANDLE_STANDOFF_M
-    described = _described_handle(source, told, notes)
-    if described is None:
-        notes.guess(
-            f"{source.name}: no handle is described; a bar of {length:.2f} m on its front is assumed."
-        )
-    else:
-        center, length = described[0], described[1] or length
-    return Handle(center, outward, along, length, _HANDLE_RADIUS_M, _HANDLE_STANDOFF_M)
-
-
-def _described_handle(
-    source: Source, told: dict[str, Any], notes: Notes
-) -> tuple[Floats, float | None] | None:
-    """((3,) centre of the bar in the own frame, its length or None) from ``articulation.handle``."""
-    handle = section(told, "handle", f"{source.name}: articulation", notes)
-    where = f"{source.name}: articulation.handle"
-    position = numbers(handle.get("position"), ("x", "y", "z"), f"{where}.position", notes)
-    if any(v is None for v in position):
-        return None
-    center = source.to_z_up @ np.array(position, dtype=float) * source.meters
-    length = number(handle.get("length"), f"{where}.length", notes)
-    if np.any(np.abs(center) > source.size / 2 + 0.2):
-        notes.refuse(
-            f"{where}.position lies more than 0.2 m outside the object; it is measured from the object's centre."
-        )
-    if length is not None and not 0.005 < length * source.meters < 3:
-        notes.refuse(f"{where}.length is {length:g}; expected 5 mm to 3 m.")
-    return center, None if length is None else length * source.meters
+    return np.array(turns), moving.center + half * np.array(edge)

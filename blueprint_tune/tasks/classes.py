@@ -12,7 +12,7 @@ from math import pi
 from typing import Literal
 
 Opening = Literal["drawer", "door", "flap", "lid", "knob", "button"]
-"""How a class opens: out of its front; about a vertical edge; folding down; tilting up; turning; pressed in."""
+"""How a class opens: out of its front, about an upright edge, folding down, tilting up, turned, pressed."""
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class EntityClass:
 
     Attributes:
         size: width, depth, height in metres. mass_kg: of one that can be carried.
-        shape: collision shape. stands: on the floor (None = anywhere).
-        holds: 'contents' when other things may be inside its box (a rack, a fridge), 'fixtures' when only things
-            built into it may (a counter with its drawers, a table with a chair pushed under it).
+        shape: collision shape. stands: always on the floor.
+        holds: 'contents' when other things may be inside its box (a rack, a fridge), 'fixtures' when only
+            things built into it may (a counter with its drawers, a table with a chair pushed under it).
         opening: how it opens when it is articulated. upper: default range in m or rad.
         front_moves: only a panel on the front moves, not all of it.
         shell: part of the room itself.

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 Z_UP_FROM_Y_UP = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
-"""Turns y-up coordinates into z-up ones: a quarter turn about x, so that +z (a y-up object's front) becomes -y."""
+"""Turns y-up coordinates into z-up ones: a quarter turn about x; +z, a y-up object's front, becomes -y."""
 
 
 class Box(NamedTuple):

@@ -1,55 +1,32 @@
 """Reading a scene manifest into a :class:`~blueprint_tune.tasks.scene.Scene`.
 
 Lenient where the pipeline that writes manifests breaks its own schema, and every leniency, decision and
-guess is a sentence in ``Scene.notes``; what cannot be meant is a :class:`ManifestError`.
+guess is a sentence in ``Scene.notes``; what cannot be meant is a ManifestError.
 
-``position`` is the centre of an object's box. ``dimensions_est`` is the object's size along its own axes in scene
-units: width along x, height along the axis that points up, depth along the third; ``scale`` belongs to the mesh.
+``position`` is the centre of an object's box. ``dimensions_est`` is the object's size along its own axes in
+scene units: width along x, height along the axis that points up, depth along the third; ``scale`` belongs
+to the mesh. A ``rotation_quaternion`` wins over ``rotation_euler``, whose angles are radians: yaw about z,
+then pitch about the turned y, then roll about the turned x.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from blueprint_tune.errors import ManifestError
 from blueprint_tune.tasks.articulation import Source, read_articulation
-from blueprint_tune.tasks.classes import CLASSES, EntityClass, recognise, words
-from blueprint_tune.tasks.geometry import Floats, quat_from_euler
-from blueprint_tune.tasks.reading import Names, Notes, load, number, numbers, section, show, text
+from blueprint_tune.tasks.classes import words
+from blueprint_tune.tasks.geometry import half_extents, quat_matrix
+from blueprint_tune.tasks.objects import FARTHEST_M, ManifestObject, read_objects
+from blueprint_tune.tasks.reading import Notes, load, number, numbers, section, show, text
 from blueprint_tune.tasks.scene import Entity, Scene
-from blueprint_tune.tasks.upaxis import TO_Z_UP, Placed, Up, convert, decide
+from blueprint_tune.tasks.upaxis import TO_Z_UP, Reading, Up, convert, decide
 
-SIM_ROLES = frozenset(
-    "static interactive manipulable_object deformable_object articulated_furniture articulated_appliance clutter "
-    "background scene_shell unknown".split()
-)
-_MOVABLE_ROLES = frozenset({"manipulable_object", "deformable_object", "clutter"})
 _TOP_KEYS = frozenset({"version", "scene_id", "scene", "assets", "objects", "background", "metadata"})
-_OBJECT_KEYS = frozenset(
-    "id name category description sim_role must_be_separate_asset placement_region transform dimensions_est "
-    "dimensions_source asset semantics physics physics_hints placement asset_generation articulation relationships "
-    "variation_candidate source".split()
-)
-_SMALLEST_M, _LARGEST_M, _FARTHEST_M = 0.0005, 100.0, 1000.0
 _FRICTION = 0.6
-_UNKNOWN_MOVABLE = EntityClass((0.1, 0.1, 0.1), 0.3)
-_UNKNOWN_FIXED = EntityClass((0.5, 0.5, 0.5), 20.0)
-
-
-@dataclass(frozen=True)
-class _Object:
-    """One manifest object, its numbers checked, still in the manifest's axes."""
-
-    raw: dict[str, Any]
-    name: str
-    source_id: str
-    known: str | None
-    sim_role: str
-    placed: Placed
+_FRICTION_KEYS = ("friction", "static_friction", "friction_static", "dynamic_friction")
 
 
 def read_manifest(path: str | Path, up_axis: Literal["auto", "y", "z"] = "auto") -> Scene:
@@ -61,19 +38,16 @@ def read_manifest(path: str | Path, up_axis: Literal["auto", "y", "z"] = "auto")
     items = tree.get("objects")
     if not isinstance(items, list) or not items:
         notes.refuse("has no objects; a scene needs at least one in 'objects'.")
-    objects = _objects(items, meters, notes)
-    floors = _floors(header, meters, notes)
-    up = _up(objects, header, up_axis, floors, notes)
     for key in sorted(map(str, set(tree) - _TOP_KEYS)):
         notes.note(f"top level: the key {show(key)!r} is not in the schema and is ignored.")
-    entities = tuple(_entity(item, up, meters, notes) for item in objects)
+    objects = read_objects(items, meters, notes)
+    reading = _reading(objects, header, up_axis, _floors(header, meters, notes), notes)
     return Scene(
         id=text(tree, "scene_id") or Path(path).stem,
         path=str(path),
-        entities=entities,
+        entities=tuple(_entity(item, reading, meters, notes) for item in objects),
         environment=text(header, "environment_type"),
-        floor_m=floors[up],
-        up_axis=up,
+        up_axis=reading.up,
         notes=tuple(notes.entries),
         guesses=tuple(notes.guesses),
         digest=digest,
@@ -92,151 +66,59 @@ def _meters(header: dict[str, Any], notes: Notes) -> float:
     return value
 
 
-def _floors(header: dict[str, Any], meters: float, notes: Notes) -> dict[str, float]:
-    """The floor's height in metres if y, and if z, points up: ``room.origin`` stands on it."""
+def _floors(header: dict[str, Any], meters: float, notes: Notes) -> dict[Up, float]:
+    """The floor's height in metres if y, and if z, points up: ``room.origin`` lies on it."""
     room = section(header, "room", "scene", notes)
-    origin = numbers(room.get("origin"), ("x", "y", "z"), "scene.room.origin", Notes(notes.path))
-    heights = {"y": (origin[1] or 0.0) * meters, "z": (origin[2] or 0.0) * meters}
-    return {up: height if abs(height) <= _FARTHEST_M else 0.0 for up, height in heights.items()}
-
-
-def _up(
-    objects: list[_Object], header: dict[str, Any], wanted: str, floors: dict[str, float], notes: Notes
-) -> Up:
-    if wanted == "y" or wanted == "z":
-        notes.note(f"{wanted} is up, as scene.up_axis says.")
-        return wanted
-    frame = text(header, "coordinate_frame").lower().replace("-", "_")
-    declared: dict[str, Up] = {"y_up": "y", "z_up": "z"}
-    if frame and frame not in declared:
-        notes.note(f"scene.coordinate_frame {show(frame)!r} is neither y_up nor z_up and is ignored.")
-    up, reason = decide([item.placed for item in objects], declared.get(frame), floors)
-    notes.note(reason)
-    return up
-
-
-def _objects(items: list[Any], meters: float, notes: Notes) -> list[_Object]:
-    names = Names(notes)
-    names.reserve(item.get("id") for item in items if isinstance(item, dict))
-    found = []
-    for index, raw in enumerate(items):
-        if not isinstance(raw, dict):
-            notes.refuse(f"objects[{index}] is {show(raw)}; expected an object.")
-        name, source_id = names.take(raw.get("id"), index)
-        found.append(_object(raw, name, source_id, meters, notes))
-    return found
-
-
-def _object(raw: dict[str, Any], name: str, source_id: str, meters: float, notes: Notes) -> _Object:
-    semantics = section(raw, "semantics", name, notes)
-    known = recognise((text(semantics, "class"), text(raw, "category"), text(raw, "name"), source_id))
-    sim_role = _sim_role(raw, name, notes)
-    if not isinstance(raw.get("asset"), dict):
-        notes.note(f"{name}: 'asset' is missing, which the schema requires; a shape is made from its size.")
-    for key in sorted(map(str, set(raw) - _OBJECT_KEYS)):
-        notes.note(f"{name}: the key {show(key)!r} is not in the schema and is ignored.")
-    default = CLASSES[known] if known else _UNKNOWN_MOVABLE if sim_role in _MOVABLE_ROLES else _UNKNOWN_FIXED
-    transform = section(raw, "transform", name, notes)
-    placed = Placed(
-        position=_position(transform, name, meters, notes),
-        quat=_quat(transform, name, notes),
-        size=_size(raw, name, default, known, meters, notes),
-        stands=default.stands,
-        movable=sim_role in _MOVABLE_ROLES,
-        shell=default.shell or sim_role in ("scene_shell", "background"),
-    )
-    return _Object(raw, name, source_id, known, sim_role, placed)
-
-
-def _sim_role(raw: dict[str, Any], name: str, notes: Notes) -> str:
-    role = text(raw, "sim_role").lower()
-    if role not in SIM_ROLES:
-        notes.note(
-            f"{name}: sim_role {show(raw.get('sim_role'))!r} is not one of the schema's; taken as 'unknown'."
-        )
-        return "unknown"
-    return role
-
-
-def _position(transform: dict[str, Any], name: str, meters: float, notes: Notes) -> Floats:
-    given = numbers(transform.get("position"), ("x", "y", "z"), f"{name}: transform.position", notes)
-    if any(value is None for value in given):
-        notes.refuse(f"{name} has no complete transform.position; expected x, y and z.")
-    position = np.array(given, dtype=float) * meters
-    if np.any(np.abs(position) > _FARTHEST_M):
-        notes.refuse(f"{name} is {np.abs(position).max():.3g} m from the origin; is meters_per_unit right?")
-    return position
-
-
-def _quat(transform: dict[str, Any], name: str, notes: Notes) -> Floats:
-    """(4,) unit quaternion in the manifest's axes; the quaternion wins over the Euler angles."""
-    where = f"{name}: transform.rotation_quaternion"
-    if transform.get("rotation_quaternion"):
-        given = numbers(transform["rotation_quaternion"], ("w", "x", "y", "z"), where, notes)
-        if given[0] is None:
-            notes.note(f"{where} has no w; 1 is assumed.")
-            given[0] = 1.0
-        quat = np.array([value or 0.0 for value in given])
-        length = float(np.linalg.norm(quat))
-        if not 1e-6 < length < 1e6:
-            notes.note(f"{where} has length {length:g}, so it turns nothing.")
-            return np.array([1.0, 0, 0, 0])
-        if abs(length - 1) > 1e-3:
-            notes.note(f"{where} has length {length:.4g} and is normalised.")
-        return quat / length
-    angles = numbers(
-        transform.get("rotation_euler") or None, ("roll", "pitch", "yaw"), f"{name}: rotation_euler", notes
-    )
-    return quat_from_euler(*(float(np.remainder(value or 0.0, 2 * np.pi)) for value in angles))
-
-
-def _size(
-    raw: dict[str, Any], name: str, default: EntityClass, known: str | None, meters: float, notes: Notes
-) -> Floats:
-    """(3,) width, depth, height in metres; what is missing comes from the class."""
-    keys = ("width", "depth", "height")
-    size = np.array(default.size)
-    missing = []
-    for i, value in enumerate(numbers(raw.get("dimensions_est"), keys, f"{name}: dimensions_est", notes)):
-        if value is None:
-            missing.append(keys[i])
-        elif not value > 0:
-            notes.refuse(f"{name}: dimensions_est.{keys[i]} is {value:g}; sizes must be positive.")
-        elif not _SMALLEST_M <= value * meters <= _LARGEST_M:
+    _, y, z = numbers(room.get("origin"), ("x", "y", "z"), "scene.room.origin", Notes(notes.path))
+    floors: dict[Up, float] = {"y": (y or 0.0) * meters, "z": (z or 0.0) * meters}
+    for up, height in floors.items():
+        if abs(height) > FARTHEST_M:
             notes.refuse(
-                f"{name}: dimensions_est.{keys[i]} is {value * meters:.3g} m; expected 0.5 mm to 100 m."
+                f"scene.room.origin.{up} is {height:.3g} m from the origin; is scene.meters_per_unit right?"
             )
-        else:
-            size[i] = value * meters
-    if missing:
-        shown = " x ".join(f"{value:g}" for value in size)
-        kind = f"a usual {known}" if known else "an unknown object"
-        notes.guess(f"{name}: no {', '.join(missing)} given; {shown} m is assumed, as for {kind}.")
-    return size
+    return floors
 
 
-def _entity(item: _Object, up: Up, meters: float, notes: Notes) -> Entity:
-    raw, placed = item.raw, item.placed
-    semantics = section(raw, "semantics", item.name, notes)
-    position, quat = convert(placed, up)
-    default = CLASSES[item.known] if item.known else _UNKNOWN_MOVABLE if placed.movable else _UNKNOWN_FIXED
-    source = Source(raw, item.name, item.known, item.sim_role, placed.size, meters, TO_Z_UP[up])
+def _reading(
+    objects: list[ManifestObject], header: dict[str, Any], wanted: str, floors: dict[Up, float], notes: Notes
+) -> Reading:
+    """Which axis is up, decided by ``wanted``, the manifest's word, or the heights of its objects."""
+    frame = text(header, "coordinate_frame").lower().replace("-", "_")
+    said: dict[str, Up] = {"y_up": "y", "z_up": "z", "y": "y", "z": "z"}
+    if frame not in said:
+        notes.note(f"scene.coordinate_frame {show(frame)!r} is neither y_up nor z_up and is ignored.")
+    insisted = wanted != "auto"
+    reading = decide(
+        [item.placed for item in objects], said.get(wanted if insisted else frame), floors, insisted
+    )
+    notes.note(reading.reason)
+    if reading.bottoms:
+        notes.guess("positions are taken as the middles of the objects' undersides, not of their boxes.")
+    if reading.floor_m:
+        notes.note(f"the floor is {reading.floor_m:g} m up in the manifest; here it is z = 0.")
+    return reading
+
+
+def _entity(item: ManifestObject, reading: Reading, meters: float, notes: Notes) -> Entity:
+    placed, semantics = item.placed, section(item.raw, "semantics", item.name, notes)
+    position, quat = convert(placed, reading.up)
+    raised = half_extents(quat_matrix(quat), placed.size)[2] if reading.bottoms else 0.0
+    to_z_up = TO_Z_UP[reading.up]
+    source = Source(item.raw, item.name, item.known, item.sim_role, placed.size, meters, to_z_up)
     joint, handle = read_articulation(source, notes)
-    mass, friction = _physics(item, default, notes)
-    given = [text(semantics, "class"), text(raw, "category")]
-    labels = {"_".join(words(word)) for word in given} | {item.known or ""}
+    mass, friction = _physics(item, placed.movable or joint is not None, notes)
+    given = ["_".join(words(word)) for word in (text(semantics, "class"), text(item.raw, "category"))]
     return Entity(
         id=item.name,
         source_id=item.source_id,
-        category=item.known
-        or next((word for word in ("_".join(words(g)) for g in given) if word), "unknown"),
-        labels=frozenset(labels - {""}),
+        category=item.known or next(filter(None, given), "unknown"),
+        labels=frozenset(filter(None, (*given, item.known))),
         sim_role=item.sim_role,
         affordances=_affordances(semantics, item.name, notes),
-        position=position,
+        position=position + np.array([0.0, 0.0, raised - reading.floor_m]),
         quat=quat,
         size=placed.size,
-        shape=default.shape,
+        shape=item.default.shape,
         mass_kg=mass,
         friction=friction,
         movable=placed.movable,
@@ -263,27 +145,24 @@ def _affordances(semantics: dict[str, Any], name: str, notes: Notes) -> frozense
     return frozenset(found)
 
 
-def _physics(item: _Object, default: EntityClass, notes: Notes) -> tuple[float, float]:
-    """(mass in kg, sliding friction)."""
-    blocks = [section(item.raw, key, item.name, notes) for key in ("physics", "physics_hints")]
-    mass = _first(blocks, ("mass", "mass_kg"), item.name, notes)
-    friction = _first(
-        blocks, ("friction", "static_friction", "friction_static", "dynamic_friction"), item.name, notes
-    )
+def _physics(item: ManifestObject, moves: bool, notes: Notes) -> tuple[float, float]:
+    """(mass in kg, sliding friction); the class default of what is missing, a guess where it matters."""
+    name, kind = item.name, item.known or "an unknown object"
+    blocks = [section(item.raw, key, name, notes) for key in ("physics", "physics_hints")]
+    mass = _first(blocks, ("mass", "mass_kg"), name, notes)
+    friction = _first(blocks, _FRICTION_KEYS, name, notes)
     if mass is None:
-        mass = default.mass_kg
-        if item.placed.movable:
-            notes.guess(
-                f"{item.name}: no mass given; {mass:g} kg is assumed, as for {item.known or 'an unknown object'}."
-            )
+        mass = item.default.mass_kg
+        if moves:
+            notes.guess(f"no mass given; {mass:g} kg is assumed, as for {kind}.", name, "body")
     elif not 1e-4 <= mass <= 1e5:
-        notes.refuse(f"{item.name}: physics.mass is {mass:g} kg; expected 0.1 g to 100 t.")
+        notes.refuse(f"{name}: physics.mass is {mass:g} kg; expected 0.1 g to 100 t.")
     if friction is None:
         friction = _FRICTION
-        if item.placed.movable:
-            notes.guess(f"{item.name}: no friction given; {friction:g} is assumed.")
+        if moves:
+            notes.guess(f"no friction given; {friction:g} is assumed.", name, "body")
     elif not 0 <= friction <= 10:
-        notes.refuse(f"{item.name}: physics.friction is {friction:g}; expected 0 to 10.")
+        notes.refuse(f"{name}: physics.friction is {friction:g}; expected 0 to 10.")
     return mass, friction
 
 
@@ -294,6 +173,3 @@ def _first(blocks: list[dict[str, Any]], keys: tuple[str, ...], name: str, notes
             if value is not None:
                 return value
     return None
-
-
-__all__ = ["ManifestError", "SIM_ROLES", "read_manifest"]

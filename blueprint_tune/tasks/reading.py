@@ -9,11 +9,24 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NamedTuple, NoReturn
 
 from blueprint_tune.errors import ManifestError
 
 MAX_BYTES = 50 * 1024 * 1024
+
+
+class Guess(NamedTuple):
+    """A value that stands in for a missing measurement.
+
+    Attributes:
+        text: a sentence. entity: the id it is about, '' for the whole scene.
+        about: 'place' (size, position), 'motion' (joint, handle) or 'body' (mass, friction).
+    """
+
+    text: str
+    entity: str
+    about: Literal["place", "motion", "body"]
 
 
 @dataclass
@@ -22,18 +35,18 @@ class Notes:
 
     path: str
     entries: list[str] = field(default_factory=list)
-    guesses: list[str] = field(default_factory=list)
+    guesses: list[Guess] = field(default_factory=list)
 
     def note(self, text: str) -> None:
         """Record a leniency or a decision, once."""
         if text not in self.entries:
             self.entries.append(text)
 
-    def guess(self, text: str) -> None:
+    def guess(self, text: str, entity: str = "", about: Literal["place", "motion", "body"] = "place") -> None:
         """Record a value that stands in for a missing measurement."""
-        self.note(text)
-        if text not in self.guesses:
-            self.guesses.append(text)
+        full = f"{entity}: {text}" if entity else text
+        self.note(full)
+        self.guesses.append(Guess(full, entity, about))
 
     def refuse(self, text: str) -> NoReturn:
         """Raise ManifestError naming the file."""
@@ -70,7 +83,7 @@ def _bytes(path: Path, notes: Notes) -> bytes:
         size = path.stat().st_size
         if size > MAX_BYTES:
             notes.refuse(
-                f"is {size / 2**20:.0f} MB; a scene manifest of more than {MAX_BYTES // 2**20} MB is not read."
+                f"is {size / 2**20:.0f} MB; manifests of more than {MAX_BYTES // 2**20} MB are not read."
             )
         return path.read_bytes()
     except (OSError, ValueError) as error:
@@ -141,7 +154,7 @@ def numbers(value: Any, keys: tuple[str, ...], where: str, notes: Notes) -> list
 class Names:
     """Unique, sane names (``[A-Za-z0-9_]+``) for the ids of one manifest."""
 
-    _RESERVED = frozenset({"world", "robot"})
+    _RESERVED = frozenset({"world", "robot", "floor", "robot_pedestal"})
 
     def __init__(self, notes: Notes) -> None:
         self._notes = notes
@@ -153,7 +166,7 @@ class Names:
         self._kept = {raw for raw in ids if isinstance(raw, str) and raw == _sane(raw)}
 
     def take(self, raw: Any, index: int) -> tuple[str, str]:
-        """(name, the manifest's id) of ``objects[index]``. Raises ManifestError for ids that are no names at all."""
+        """(name, the manifest's id) of ``objects[index]``. Raises ManifestError for what is no name."""
         source = self._source(raw, index)
         if source in self._seen:
             self._notes.refuse(f"the id '{show(source)}' is used twice; every object needs its own.")
@@ -190,12 +203,12 @@ class Names:
         return candidate
 
     def _free(self, name: str, source: str) -> bool:
-        """Free names collide with no other entity, nor with the joint or handle that a simulator adds to one."""
+        """Free names collide with no other entity, nor with what a simulator adds to one."""
         if name in self._taken or name in self._RESERVED or (name in self._kept and name != source):
             return False
         known = self._taken | self._kept
-        stem = re.sub(r"_(joint|handle)$", "", name)
-        derived = {f"{name}_joint", f"{name}_handle"}
+        stem = re.sub(r"_(joint|handle|free)$", "", name)
+        derived = {f"{name}_joint", f"{name}_handle", f"{name}_free"}
         return not (stem != name and stem in known) and not (name != source and derived & known)
 
 

@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from blueprint_tune.tasks.geometry import Box, Floats, half_extents, quat_matrix
+from blueprint_tune.tasks.reading import Guess
 
 FRONT = np.array([0.0, -1.0, 0.0])
 """The outward normal of an entity's front, in its own frame."""
@@ -52,7 +53,8 @@ class Handle:
 
     Attributes:
         center: (3,) the middle of the bar. outward: (3,) unit, away from the entity.
-        along: (3,) unit, the bar's direction. length_m, radius_m: the bar. standoff_m: gap from the face to ``center``.
+        along: (3,) unit, the bar's direction. length_m, radius_m: the bar.
+        standoff_m: from the face to ``center``.
     """
 
     center: Floats
@@ -73,7 +75,7 @@ class Entity:
         labels: every word a role's ``categories`` may match, lower case.
         sim_role: one of the manifest schema's, 'unknown' if it has none.
         affordances: lower case. position: (3,) centre of the box. quat: (4,) wxyz. size: (3,) own frame.
-        shape: 'box', or 'cylinder' standing along the own z. mass_kg, friction: as given or the class default.
+        shape: 'box', or 'cylinder' along the own z. mass_kg, friction: as given or the class default.
         movable: it can be carried or pushed away.
     """
 
@@ -119,6 +121,12 @@ class Entity:
         return self.position + self.rotation @ point
 
     @property
+    def moving_mass_kg(self) -> float:
+        """Mass of the part that moves: its share of the box; all of it without a joint."""
+        share = 1.0 if self.joint is None else self.joint.moving.size.prod() / self.size.prod()
+        return self.mass_kg * float(share)
+
+    @property
     def handle_position(self) -> Floats | None:
         """(3,) the handle's centre in the scene at joint position 0, or None."""
         return None if self.handle is None else self.to_scene(self.handle.center)
@@ -135,8 +143,8 @@ class Scene:
 
     Attributes:
         id: the manifest's scene_id. path: where it was read. entities: in the manifest's order.
-        environment: 'kitchen', …; '' when not given. floor_m: height of the floor. up_axis: of the manifest, as decided.
-        notes: every leniency, decision and guess, a sentence each. guesses: those that replace a missing measurement.
+        environment: 'kitchen', …; '' when not given. up_axis: the manifest's, as decided. Floor: z = 0.
+        notes: every leniency, decision and guess, a sentence each. guesses: stand-ins for measurements.
         digest: sha256 of the manifest's bytes.
     """
 
@@ -144,10 +152,9 @@ class Scene:
     path: str
     entities: tuple[Entity, ...]
     environment: str
-    floor_m: float
     up_axis: Literal["y", "z"]
     notes: tuple[str, ...]
-    guesses: tuple[str, ...]
+    guesses: tuple[Guess, ...]
     digest: str
     by_id: dict[str, Entity] = field(init=False, repr=False)
 
