@@ -14,7 +14,7 @@ from blueprint_tune.config.schema import (
     SweepConfig,
 )
 
-_TARGET_HOMES = {"scheduler": "ray.tune.schedulers.", "searcher": "ray.tune.search."}
+_TARGET_HOMES = {"scheduler": "ray.tune.schedulers", "searcher": "ray.tune.search"}
 
 
 def cross_checks(cfg: ExperimentConfig) -> list[str]:
@@ -125,11 +125,11 @@ def _sweep(sweep: SweepConfig, searchspace: str | list[str] | None) -> Iterator[
     for field, home in _TARGET_HOMES.items():
         given: dict[str, Any] | None = getattr(sweep, field)
         if given is not None and "_target_" not in given:
-            yield f"sweep.{field} needs a _target_, for example {home}…"
+            yield f"sweep.{field} needs a _target_ inside {home}."
         yield from (
-            f"sweep.{field}: '{target}' is outside {home.rstrip('.')}; configuration does not run other code."
+            f"sweep.{field}: '{target}' is outside {home}; configuration does not run other code."
             for target in targets(given)
-            if not str(target).startswith(home)
+            if not str(target).startswith(f"{home}.")
         )
     if not sweep.metric.startswith("eval/"):
         yield (

@@ -88,7 +88,7 @@ def representative_values(entry: dict[str, Any]) -> list[Any]:
     lower, upper, step = entry["lower"], entry["upper"], entry.get("q", 1)
     if "int" not in name:
         inside = lower + _INSIDE * (upper - lower)
-        return [lower, round(inside / step) * step if "q" in entry else inside, upper]
+        return [lower, upper, round(inside / step) * step if "q" in entry else inside]
     last = upper if name.startswith("q") else upper - 1  # ray.tune.randint leaves its upper bound out
     values = [*range(lower, last + 1, step)] if last - lower < _ENUMERATED * step else [lower, last]
     return values

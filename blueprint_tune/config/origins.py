@@ -23,11 +23,13 @@ def origin(path: Sequence[str], composed: Composed) -> str:
     key = ".".join(path)
     if any(key == given or key.startswith(f"{given}.") or given.startswith(f"{key}.") for given in keys):
         return ""
-    for group, inside in [*((group, tuple(path)) for group in _WHOLE), (path[0], tuple(path[1:]))]:
-        file = _file(group, composed)
+    group = path[0]
+    for candidate, inside in [*((whole, path) for whole in _WHOLE), (group, path[1:])]:
+        file = _file(candidate, composed)
         if file is not None and _sets(file, inside):
-            return f"conf/{group}/{file.name}: " if _ships(file) else f"{file}: "
-    return ""
+            return _label(candidate, file)
+    file = _file(group, composed)
+    return "" if file is None else _label(group, file)  # whose the setting would be, were it there
 
 
 def _file(group: str, composed: Composed) -> Path | None:
@@ -38,14 +40,13 @@ def _file(group: str, composed: Composed) -> Path | None:
     )
 
 
-def _ships(file: Path) -> bool:
-    return file.is_relative_to(paths.conf_dir())
+def _label(group: str, file: Path) -> str:
+    return f"conf/{group}/{file.name}: " if file.is_relative_to(paths.conf_dir()) else f"{file}: "
 
 
 def _sets(file: Path, path: Sequence[str]) -> bool:
-    """Whether the file has the setting, or the group of settings in which it is missing."""
     try:
         tree = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
     except (OmegaConfBaseException, YAMLError, OSError):
         return False
-    return suggest.exists(tree, path) or (len(path) > 0 and suggest.exists(tree, path[:-1]))
+    return suggest.exists(tree, path)

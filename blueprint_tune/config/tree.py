@@ -5,6 +5,8 @@ Kept apart from the schema so that ``--cfg job`` starts without it.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,13 +45,28 @@ class Composed:
 
 
 def register_resolvers() -> None:
-    """Make ``${share_of:<number>,<share>}`` known: that share of a whole number, rounded, at least 1."""
+    """Make known what configuration files compute.
+
+    ``${share_of:<number>,<share>}``: that share of a whole number, rounded, at least 1.
+    ``${scene_id_of:<manifest>}``: the id that a scene manifest states, as a safe file name.
+    """
     OmegaConf.register_new_resolver("share_of", _share_of, replace=True)
+    OmegaConf.register_new_resolver("scene_id_of", _scene_id_of, replace=True)
 
 
 def _share_of(whole: Any, share: float) -> Any:
     """What is no number stays as it is, for the schema to complain about."""
     return max(1, round(whole * share)) if isinstance(whole, int | float) else whole
+
+
+def _scene_id_of(manifest: str) -> str:
+    """ "manifest" for a file that cannot be read; whoever reads the scene says why."""
+    try:
+        tree = json.loads(Path(manifest).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return "manifest"
+    stated = tree.get("scene_id") if isinstance(tree, dict) else None
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", str(stated or Path(manifest).stem)).strip("_")[:64] or "manifest"
 
 
 def searchpath_overrides(folders: Sequence[Path]) -> list[str]:

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from blueprint_tune.config.checks import cross_checks, targets
+from blueprint_tune.config.schema import ExperimentConfig
+from blueprint_tune.config.suggest import lookup
+from blueprint_tune.config.validate import examine, to_dict
+
+
+def broken(config: ExperimentConfig, changes: dict[str, Any]) -> list[str]:
+    tree = to_dict(config)
+    for key, value in changes.items():
+        *parents, last = key.split(".")
+        lookup(tree, parents)[last] = value
+    return examine(tree)[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        (
+            {"agent.mini_batches": 7},
+            ["agent.mini_batches=7 does not divide", "16 * 32 = 512", "agent.mini_batches=8"],
+        ),
+        (
+            {"agent.learning_rate": 0.5},
+            ["agent.learning_rate=0.5 lies outside", "agent.max_learning_rate=0.01"],
+        ),
+        (
+            {"budget.report_env_steps": 5000},
+            ["budget.report_env_steps=5000 is more than budget.env_steps=4096"],
+        ),
+        (
+            {"budget.env_steps": 500, "budget.report_env_steps": 500},
+            ["budget.env_steps=500 is less than one update", "512 env steps"],
+        ),
+        ({"robot.home_rad": [0.0]}, ["robot.home_rad has 1 angles for 7 joints"]),
+        (
+            {"robot.gripper.closed_m": 0.05},
+            ["robot.gripper.closed_m=0.05 is not below robot.gripper.open_m=0.04"],
+        ),
+        (
+            {"physics.randomization.friction_scale_range": [1.2, 0.8]},
+            ["physics.randomization.friction_scale_range=[1.2, 0.8]", "the smaller first"],
+        ),
+        ({"physics.randomization.dt_jitter_range_s": [-0.1, 0.1]}, ["dt_jitter_range_s=[-0.1, 0.1]"]),
+        ({"policy.episode_s": 0.01}, ["policy.episode_s=0.01 is shorter than one env step", "0.032 s"]),
+        ({"evaluation.seeds": [1, 1]}, ["evaluation.seeds=[1, 1] names a seed twice"]),
+        ({"evaluation.selection.seed": 42}, ["evaluation.selection.seed=42 is one of evaluation.seeds"]),
+        ({"sweep.num_samples": 1}, ["searchspace=ppo_core has no effect", "sweep=asha"]),
+        ({"searchspace": None}, ["would run 2 equal trials", "searchspace=ppo_core"]),
+        (
+            {"sweep.metric": "train/return"},
+            ["sweep.metric='train/return' cannot compare trials", "eval/success_rate"],
+        ),
+        ({"sweep.scheduler": {"max_t": 3}}, ["sweep.scheduler needs a _target_", "ray.tune.schedulers"]),
+        (
+            {"sweep.searcher": {"_target_": "os.system", "command": "true"}},
+            ["sweep.searcher: 'os.system' is outside ray.tune.search"],
+        ),
+        (
+            {"sweep.scheduler": {"_target_": "ray.tune.schedulers.X", "a": [{"_target_": "builtins.eval"}]}},
+            ["sweep.scheduler: 'builtins.eval' is outside ray.tune.schedulers"],
+        ),
+    ],
+)
+def test_a_broken_rule_is_told_with_both_values_and_a_way_out(
+    config: ExperimentConfig, changes: dict[str, Any], parts: list[str]
+) -> None:
+    (sentence,) = broken(config, changes)
+    for part in parts:
+        assert part in sentence
+
+
+def test_good_settings_break_no_rule(config: ExperimentConfig) -> None:
+    assert cross_checks(config) == []
+
+
+def test_learning_rate_bounds_matter_only_to_the_schedule_that_has_them(config: ExperimentConfig) -> None:
+    assert broken(config, {"agent.learning_rate": 0.5, "agent.learning_rate_schedule": "constant"}) == []
+
+
+def test_one_trial_may_be_a_sample(config: ExperimentConfig) -> None:
+    assert broken(config, {"sweep.num_samples": 1, "sweep.default_settings_first": False}) == []
+
+
+def test_several_broken_rules_come_together(config: ExperimentConfig) -> None:
+    assert (
+        len(broken(config, {"agent.mini_batches": 7, "evaluation.selection.seed": 42, "robot.home_rad": [0]}))
+        == 3
+    )
+
+
+def test_targets_are_found_at_any_depth() -> None:
+    tree = {"_target_": "a", "x": {"_target_": "b", "y": [1, {"_target_": "c"}]}, "z": None}
+    assert list(targets(tree)) == ["a", "b", "c"]

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blueprint_tune.config import identity, paths
+from blueprint_tune.config.identity import content_hash, input_hash, provenance
+from blueprint_tune.config.schema import ExperimentConfig
+from blueprint_tune.config.validate import apply_overrides
+
+DIGEST = "0" * 64
+
+
+def variant(config: ExperimentConfig, **changes: Any) -> str:
+    return input_hash(
+        apply_overrides(config, {key.replace("__", "."): value for key, value in changes.items()}), DIGEST
+    )
+
+
+def test_a_hash_is_twelve_hex_digits_and_repeats(config: ExperimentConfig) -> None:
+    assert re.fullmatch(r"[0-9a-f]{12}", input_hash(config, DIGEST))
+    assert input_hash(config, DIGEST) == variant(config)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"name": "mine"},
+        {"output_dir": "elsewhere"},
+        {"force": True},
+        {"storage__root": "/data"},
+        {"logger__progress": "off"},
+        {"cluster__address": "10.0.0.1:6379"},
+        {"scene__manifest": "/a/copy/of/the/manifest.json"},
+    ],
+)
+def test_where_and_how_a_run_happens_is_not_the_question(
+    config: ExperimentConfig, changes: dict[str, Any]
+) -> None:
+    assert variant(config, **changes) == input_hash(config, DIGEST)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seed": 2},
+        {"agent__learning_rate": 1e-3},
+        {"policy__episode_s": 3.0},
+        {"searchspace": "network"},
+        {"evaluation__episodes_per_seed": 3},
+    ],
+)
+def test_what_a_run_computes_is_the_question(config: ExperimentConfig, changes: dict[str, Any]) -> None:
+    assert variant(config, **changes) != input_hash(config, DIGEST)
+
+
+def test_scene_robot_and_search_space_count_by_content(config: ExperimentConfig, tmp_path: Path) -> None:
+    assert input_hash(config, "1" * 64) != input_hash(config, DIGEST)
+    copy = tmp_path / "copy.xml"
+    shutil.copy(paths.assets_dir() / "robots" / config.robot.model, copy)
+    assert variant(config, robot__model=str(copy)) == input_hash(config, DIGEST)
+    copy.write_text(copy.read_text() + "<!-- changed -->")
+    assert variant(config, robot__model=str(copy)) != input_hash(config, DIGEST)
+    space = tmp_path / "space.yaml"
+    shutil.copy(paths.searchspaces_dir() / "ppo_core.yaml", space)
+    assert variant(config, searchspace=str(space)) == input_hash(config, DIGEST)
+
+
+def test_content_adds_code_and_versions(config: ExperimentConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = content_hash(config, DIGEST)
+    assert before != input_hash(config, DIGEST)
+    monkeypatch.setattr(identity, "_LIBRARIES", ("mujoco",))
+    assert content_hash(config, DIGEST) != before
+    assert content_hash(apply_overrides(config, {"name": "mine"}), DIGEST) == content_hash(config, DIGEST)
+
+
+def test_provenance_names_versions_and_is_json() -> None:
+    record = json.loads(json.dumps(provenance()))
+    assert record["libraries"]["mujoco"][0].isdigit()
+    assert record["python"].startswith("3.")
+    assert record["cpus"] > 0
+
+
+def test_provenance_of_a_checkout_and_of_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "blueprint_tune"
+    package.mkdir()
+    (package / "cli.py").write_text("x = 1\n")
+    monkeypatch.setattr(identity, "_PACKAGE", package)
+    assert (provenance()["git_commit"], provenance()["git_dirty"]) == (None, None)
+    author = ["-c", "user.name=t", "-c", "user.email=t@example.com"]
+    for words in (["init", "-q"], ["add", "."], [*author, "commit", "-q", "-m", "x"]):
+        subprocess.run(["git", "-C", str(tmp_path), *words], check=True)
+    clean = provenance()
+    assert re.fullmatch(r"[0-9a-f]{40}", clean["git_commit"])
+    assert clean["git_dirty"] is False
+    (package / "cli.py").write_text("x = 2\n")
+    assert provenance()["git_dirty"] is True
+    assert provenance()["code_digest"] != clean["code_digest"]
