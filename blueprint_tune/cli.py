@@ -41,8 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _dispatch(words)
     except BlueprintTuneError as error:
         return report_error(error)
-    except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
+    except KeyboardInterrupt:  # the pipeline has said how to go on
         return INTERRUPTED
     return 0
 
@@ -141,13 +140,15 @@ def _experiments(arguments: Namespace) -> list[list[str]]:
 def _experiment(tree: Any) -> None:
     """Hydra's task: one composed experiment, from typed configuration to published policy."""
     try:
+        from hydra.core.hydra_config import HydraConfig
+
         from blueprint_tune.config.tree import plain
         from blueprint_tune.config.validate import to_config
 
         config = to_config(plain(tree))
         from blueprint_tune.pipeline import run_experiment
 
-        run_experiment(config)
+        run_experiment(config, list(HydraConfig.get().overrides.task))
     except BlueprintTuneError as error:  # Hydra would print a traceback and exit 1
         raise SystemExit(report_error(error)) from error
 

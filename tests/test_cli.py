@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -34,8 +34,9 @@ def pipeline(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[object]]:
     def install(error: BaseException | None = None) -> list[object]:
         calls: list[object] = []
 
-        def record(argument: object) -> None:
+        def record(argument: object, overrides: Sequence[str] = ()) -> None:
             calls.append(argument)
+            module.overrides = list(overrides)  # type: ignore[attr-defined]
             if error is not None:
                 raise error
 
@@ -100,6 +101,7 @@ def test_an_experiment_starts_with_its_typed_configuration(pipeline: Callable[..
     (config,) = calls
     assert isinstance(config, ExperimentConfig)
     assert (config.seed, config.preset, config.sweep.name) == (7, "smoke", "asha")
+    assert sys.modules["blueprint_tune.pipeline"].overrides == [SCENE, "sweep=asha", "preset=smoke", "seed=7"]
     assert list(Path().iterdir()) == []  # Hydra leaves no folder of its own
     assert sys.argv == ["blueprint-tune"]
 
