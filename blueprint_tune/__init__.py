@@ -1,0 +1,36 @@
+"""blueprint-tune: a robot-manipulation policy is a line of config.
+
+``run(["+scene=kitchen_001", "sweep=asha"])`` trains, proves, exports, reports and publishes;
+``resume(path)`` continues what was interrupted. Nothing heavy is imported until then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from blueprint_tune.pipeline import RunResult
+
+__all__ = ["resume", "run"]
+
+
+def run(overrides: Sequence[str]) -> RunResult:
+    """Run the experiment that ``overrides``, as on the command line, describe.
+
+    Raises BlueprintTuneError with one sentence for whatever the user can act on.
+    """
+    from blueprint_tune.config.compose import compose
+
+    cfg = compose(overrides)
+    from blueprint_tune.pipeline import run_experiment
+
+    return run_experiment(cfg, overrides)
+
+
+def resume(path: Path | str) -> RunResult:
+    """Continue the experiment in the folder ``path``."""
+    from blueprint_tune.pipeline import resume_experiment
+
+    return resume_experiment(path)

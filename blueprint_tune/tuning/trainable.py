@@ -1,0 +1,120 @@
+"""One trial as a Ray Tune trainable, in a process that keeps its simulator from trial to trial."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ray import tune
+
+from blueprint_tune.config.compose import apply_overrides, to_config
+from blueprint_tune.errors import BlueprintTuneError, ConfigError, SimulatorError, TaskPackageError
+
+if TYPE_CHECKING:
+    from blueprint_tune.config.schema import ExperimentConfig
+    from blueprint_tune.envs.base import VecEnv
+    from blueprint_tune.learning.trainer import Trainer
+
+CHECKPOINT_FILE = "checkpoint.pt"
+
+
+class ExperimentCannotRun(BlueprintTuneError):
+    """The environment cannot be built: a mistake that every trial of the experiment shares."""
+
+
+class Trial(tune.Trainable):
+    """Trains with the sampled settings; one step is the updates up to the next report.
+
+    Nothing raises while a trial is set up, because Ray ends a trial for good (and may hang) when
+    ``reset_config`` fails; the failure is raised by the next step, which restarts the trial in a
+    fresh process.
+    """
+
+    def setup(self, config: dict[str, Any], base: dict[str, Any], num_threads: int, trials_dir: str) -> None:
+        """Runs on the process's main thread.
+
+        ``config``: sampled dotted keys. ``base``: the composed config, plain. ``num_threads``: of physics.
+        ``trials_dir``: a trial's folder there receives the dump of a diverged training.
+        """
+        self._base, self._num_threads, self._trials_dir = base, num_threads, Path(trials_dir)
+        self._env: VecEnv | None = None
+        self._trainer: Trainer | None = None
+        self._failure: Exception | None = None
+        self._free_since = time.time()
+        self._begin(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take the next trial into this process, with the simulator as it stands."""
+        self._begin(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Train up to the next report and return its metrics."""
+        if self._failure is not None:
+            raise self._failure
+        assert self._trainer is not None
+        if self._started is None:
+            self._started = time.time()
+        report: dict[str, Any] = dict(self._trainer.train_until_report())
+        if self._first_report_s is None:
+            self._first_report_s = time.time() - self._given
+        report["perf/trial_switch_s"] = self._started - self._given
+        report["perf/first_report_s"] = self._first_report_s
+        report["perf/warm_simulator"] = float(self._warm)
+        report["done"] = self._trainer.finished
+        self._free_since = time.time()
+        return report
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Everything needed to go on as if nothing had happened, in one file."""
+        assert self._trainer is not None
+        self._trainer.save(Path(checkpoint_dir) / CHECKPOINT_FILE)
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Continue from a checkpoint's folder; a failure is raised by the next step."""
+        if self._failure is not None or self._trainer is None:
+            return
+        try:
+            self._trainer.load(Path(checkpoint) / CHECKPOINT_FILE)
+        except Exception as error:  # raised by the next step
+            self._failure = error
+
+    def cleanup(self) -> None:
+        """Free the simulator; called once, when the process ends."""
+        self._trainer = None
+        if self._env is not None:
+            self._env.close()
+
+    def _begin(self, sample: dict[str, Any]) -> None:
+        """Everything between the last step of the trial before (or the process's start) and the first step."""
+        self._given = self._free_since
+        self._warm = self._env is not None
+        self._started: float | None = None
+        self._first_report_s: float | None = None
+        self._failure = None
+        self._trainer = None
+        try:
+            cfg = apply_overrides(to_config(self._base), sample)
+            if self._env is None:
+                self._env = _new_env(cfg, self._num_threads)
+            self._trainer = self._new_trainer(self._env, cfg)
+        except Exception as error:  # raised by the next step
+            self._failure = error
+
+    def _new_trainer(self, env: VecEnv, cfg: ExperimentConfig) -> Trainer:
+        """A trainer starts the environment anew, set to the trial's policy settings."""
+        from blueprint_tune.learning.trainer import Trainer
+
+        dump_dir = self._trials_dir / self.trial_id
+        dump_dir.mkdir(parents=True, exist_ok=True)
+        return Trainer(env, cfg, dump_dir)
+
+
+def _new_env(cfg: ExperimentConfig, num_threads: int) -> VecEnv:
+    from blueprint_tune.envs.factory import make_env
+
+    try:
+        return make_env(cfg, num_threads)
+    except (ConfigError, TaskPackageError, SimulatorError) as error:
+        raise ExperimentCannotRun(str(error)) from error

@@ -1,0 +1,289 @@
+"""After the search: the best policy is proven and exported in a process of its own.
+
+The driver loads neither simulator nor torch; it asks a :class:`Finalist` for one stage after the other
+and gets plain numbers back, the files being written to the experiment's folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from blueprint_tune.config.compose import apply_overrides, to_config
+from blueprint_tune.errors import BlueprintTuneError, ExportMismatch
+from blueprint_tune.tuning.records import TrialRecord, original, write_json
+
+if TYPE_CHECKING:
+    from ray.actor import ActorHandle
+
+    from blueprint_tune.evaluation.benchmark import BenchmarkResult
+    from blueprint_tune.export.bundle import PolicyFacts
+    from blueprint_tune.tuning.folder import ExperimentFolder
+    from blueprint_tune.tuning.progress import Progress
+
+PICTURE_FILE = "scene.png"
+OUTCOME_FILE = "outcome.json"
+"""In the evaluation folder, written last: the stages after the search are done."""
+_POLL_S = 1.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a finalist is about; plain, to be sent to its process.
+
+    Attributes:
+        config: the composed config, plain. sample: the best trial's searched keys and values.
+        checkpoint: file. folder: the experiment's. name: the experiment's. policy_name, eval_id, timestamp: for the
+            documents. summary: the document ``training_summary.json``, before what only evaluation knows.
+        updates, env_steps, training_time_s: at the checkpoint. input_hash, content_hash: of the experiment.
+        num_threads: of physics.
+    """
+
+    config: Mapping[str, Any]
+    sample: Mapping[str, Any]
+    checkpoint: str
+    evaluation_dir: str
+    bundle_dir: str
+    name: str
+    policy_name: str
+    eval_id: str
+    timestamp: str
+    summary: Mapping[str, Any]
+    updates: int
+    env_steps: int
+    training_time_s: float
+    input_hash: str
+    content_hash: str
+    num_threads: int
+
+
+class Finalist:
+    """Holds the scene and the best policy; methods are called in the order they stand here."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+
+    def prepare(self) -> dict[str, Any]:
+        """Build the environment of the task as its file states it, and load the policy."""
+        import torch
+
+        from blueprint_tune.envs.factory import make_env
+        from blueprint_tune.learning.agents import load_policy
+
+        base = to_config(self._job.config)
+        self._cfg = apply_overrides(base, self._job.sample)
+        torch.set_num_threads(self._cfg.agent.torch_threads)
+        self._env = make_env(base, self._job.num_threads)
+        self._policy = load_policy(
+            Path(self._job.checkpoint), self._cfg, self._env.num_observations, self._env.num_actions
+        )
+        self._baselines: dict[str, BenchmarkResult] = {}
+        return {"max_episode_steps": self._env.max_episode_steps, "control_dt_s": self._env.control_dt_s}
+
+    def picture(self) -> dict[str, Any]:
+        """Draw the scene; a machine that cannot draw gives the reason instead."""
+        import numpy as np
+
+        folder = Path(self._job.evaluation_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._env.reset(
+                np.full(self._env.num_envs, self._cfg.evaluation.seeds[0], dtype=np.int64),
+                np.arange(self._env.num_envs),
+            )
+            pixels = self._env.render(0)
+            (folder / PICTURE_FILE).write_bytes(_png(pixels))
+        except Exception as error:  # a picture is never worth a run: drawing needs libraries of the machine
+            return {"picture": None, "picture_missing": str(error).strip().splitlines()[0] or type(error).__name__}
+        return {"picture": PICTURE_FILE, "picture_missing": None}
+
+    def benchmark(self) -> dict[str, Any]:
+        """Mean actions on the fixed seeds."""
+        from blueprint_tune.evaluation.benchmark import run_benchmark
+        from blueprint_tune.evaluation.statistics import wilson_interval
+
+        evaluation = self._cfg.evaluation
+        self._result = run_benchmark(self._env, self._policy, evaluation.seeds, evaluation.episodes_per_seed)
+        result = self._result
+        return {
+            "episodes": result.num_episodes,
+            "successes": result.successes,
+            "success_rate": result.success_rate,
+            "success_interval": list(wilson_interval(result.successes, result.num_episodes)),
+            "mean_return": float(result.returns.mean()),
+            "mean_episode_length": float(result.length.mean()),
+        }
+
+    def baselines(self) -> dict[str, Any]:
+        """Zero and random actions from the same starts."""
+        from blueprint_tune.evaluation.benchmark import run_baselines
+
+        if self._cfg.evaluation.baselines:
+            evaluation = self._cfg.evaluation
+            self._baselines = run_baselines(self._env, evaluation.seeds, evaluation.episodes_per_seed)
+        return {"baselines": {name: result.success_rate for name, result in self._baselines.items()}}
+
+    def export(self) -> dict[str, Any]:
+        """Write the bundle, which compares graph and module on the recorded observations."""
+        import torch
+
+        from blueprint_tune.export.bundle import write_bundle
+        from blueprint_tune.export.onnx import joint_targets
+
+        joints = joint_targets(self._cfg.policy.actions, self._cfg.robot, self._env.simulator.joint_limits)
+        bundle = write_bundle(
+            Path(self._job.bundle_dir),
+            self._policy,
+            torch.from_numpy(self._result.observations),
+            self._cfg,
+            self._facts(),
+            {**self._job.summary, "benchmark_success_rate": self._result.success_rate},
+            joints,
+        )
+        return {"onnx_difference": bundle.onnx_difference}
+
+    def onnx_benchmark(self) -> dict[str, Any]:
+        """The exported policy drives the simulator. Raises ExportMismatch if it is clearly worse or better.
+
+        Contact physics amplifies differences of the last digit, so single episodes may end otherwise; the
+        rates' 95 % intervals must overlap.
+        """
+        from blueprint_tune.evaluation.benchmark import run_benchmark
+        from blueprint_tune.evaluation.statistics import wilson_interval
+        from blueprint_tune.export.onnx import OnnxPolicy
+
+        evaluation, ours = self._cfg.evaluation, self._result
+        policy = OnnxPolicy(Path(self._job.bundle_dir) / "policy.onnx")
+        theirs = run_benchmark(self._env, policy, evaluation.seeds, evaluation.episodes_per_seed, max_observations=0)
+        low, high = wilson_interval(ours.successes, ours.num_episodes)
+        other_low, other_high = wilson_interval(theirs.successes, theirs.num_episodes)
+        if other_high < low or other_low > high:
+            raise ExportMismatch(
+                f"policy.onnx succeeds in {theirs.success_rate:.0%} of the benchmark's episodes, the trained policy in "
+                f"{ours.success_rate:.0%}, although both computed the same actions on recorded observations. "
+                "Nothing is published."
+            )
+        return {"onnx_success_rate": theirs.success_rate}
+
+    def documents(self) -> dict[str, Any]:
+        """Write the evaluation's documents."""
+        from blueprint_tune.evaluation.documents import EvaluationId, evaluation_documents, write_documents
+
+        job = self._job
+        identity = EvaluationId(
+            eval_id=job.eval_id,
+            job_id=job.name,
+            scene_id=self._cfg.scene.id,
+            policy_id=self._cfg.policy.name,
+            robot_type=self._cfg.robot.name,
+            policy_checkpoint="checkpoint_final.pt",
+            timestamp=job.timestamp,
+        )
+        write_documents(
+            Path(job.evaluation_dir), evaluation_documents(identity, self._result, self._baselines)
+        )
+        self._env.close()
+        return {}
+
+    def _facts(self) -> PolicyFacts:
+        from blueprint_tune.export.bundle import PolicyFacts
+
+        job, env = self._job, self._env
+        return PolicyFacts(
+            policy_name=job.policy_name,
+            job_id=job.name,
+            observation_names=env.observation_names,
+            action_names=env.action_names,
+            control_dt_s=env.control_dt_s,
+            updates=job.updates,
+            env_steps=job.env_steps,
+            training_time_s=job.training_time_s,
+            success_rate=self._result.success_rate,
+            input_hash=job.input_hash,
+            content_hash=job.content_hash,
+        )
+
+
+_STAGES = (
+    ("prepare", "building the scene for the evaluation", 0.2),
+    ("picture", "drawing the scene", 0.02),
+    ("benchmark", "evaluating the best policy on fixed seeds", 0.2),
+    ("baselines", "evaluating the baselines", 0.25),
+    ("export", "exporting to ONNX", 0.15),
+    ("onnx_benchmark", "evaluating the ONNX policy", 0.15),
+    ("documents", "writing the evaluation", 0.03),
+)
+"""Method, what the terminal says, and its share of the time of all."""
+
+
+def prove(job: Job, folder: ExperimentFolder, progress: Progress, cpus: float, expected_s: float) -> dict[str, Any]:
+    """Run all stages on the connected Ray and return what they found, ``timings_s`` among it.
+
+    Raises the BlueprintTuneError that a stage raised.
+    """
+    import ray
+
+    finalist = ray.remote(Finalist).options(num_cpus=cpus).remote(job)
+    outcome: dict[str, Any] = {}
+    timings: dict[str, float] = {}
+    left = expected_s
+    try:
+        for method, text, share in _STAGES:
+            progress.closing(left)
+            progress.stage(text)
+            began = time.monotonic()
+            outcome |= _result(finalist, method)
+            timings[method] = time.monotonic() - began
+            left -= share * expected_s
+    finally:
+        with contextlib.suppress(Exception):
+            ray.kill(finalist)
+    outcome["timings_s"] = timings
+    write_json(folder.evaluation / OUTCOME_FILE, outcome)
+    return outcome
+
+
+def _result(finalist: ActorHandle, method: str) -> dict[str, Any]:
+    """Wait in short waits, so that Ctrl-C is answered."""
+    import ray
+
+    reference = getattr(finalist, method).remote()
+    try:
+        while True:
+            ready, _ = ray.wait([reference], timeout=_POLL_S)
+            if ready:
+                answer: dict[str, Any] = ray.get(reference)
+                return answer
+    except ray.exceptions.RayError as error:
+        cause = original(error)
+        if isinstance(cause, BlueprintTuneError):
+            raise cause from error
+        raise
+
+
+def _png(pixels: Any) -> bytes:
+    """An (H, W, 3) uint8 picture as PNG, with nothing but zlib."""
+    import struct
+    import zlib
+
+    height, width, _ = pixels.shape
+    rows = b"".join(b"\0" + pixels[y].tobytes() for y in range(height))
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows, 6)) + chunk(b"IEND", b"")
+
+
+def checkpoint_file(folder: ExperimentFolder, record: TrialRecord) -> Path:
+    """The file of a trial's best checkpoint."""
+    from blueprint_tune.tuning.trainable import CHECKPOINT_FILE
+
+    assert record.checkpoint is not None
+    return folder.path / record.checkpoint / CHECKPOINT_FILE

@@ -1,0 +1,117 @@
+"""What is written down about trials, and which of them is the best."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import ray
+
+from blueprint_tune.errors import TrainingDiverged
+from blueprint_tune.tuning.records import (
+    Recorder,
+    TrialRecord,
+    best_report,
+    elapsed_s,
+    load_records,
+    read_reports,
+    reason,
+    save_records,
+    smoothed,
+)
+
+METRIC = "eval/success_rate"
+
+
+def report(recorder: Recorder, iteration: int, value: float, trial_id: str = "t0") -> None:
+    result = {
+        "env_steps": 100 * iteration,
+        "updates": iteration,
+        METRIC: value,
+        "loss/policy": float("nan"),
+        "training_iteration": iteration,
+        "time_total_s": 1.5 * iteration,
+        "config": {"agent.learning_rate": 1},
+        "pid": 4,
+        "done": False,
+    }
+    recorder.on_trial_result(0, [], SimpleNamespace(trial_id=trial_id), result)
+
+
+def test_reports_are_on_disk_at_once_and_hold_only_our_metrics(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path, tensorboard=False)
+    report(recorder, 1, 0.5)
+    line = json.loads((tmp_path / "t0/result.json").read_text())
+    assert line["env_steps"] == 100 and line[METRIC] == 0.5 and line["time_s"] == 1.5
+    assert line["loss/policy"] is None, "what is not finite is null"
+    assert not {"config", "pid", "done"} & set(line)
+
+
+def test_going_back_to_a_checkpoint_replaces_what_is_trained_again(tmp_path: Path) -> None:
+    first = Recorder(tmp_path, tensorboard=False)
+    for iteration in (1, 2, 3, 4):
+        report(first, iteration, 0.1 * iteration)
+    with (tmp_path / "t0/result.json").open("a") as file:
+        file.write('{"env_steps": 500, "training_it')  # killed while writing
+    after_resume = Recorder(tmp_path, tensorboard=False, elapsed_s=60.0)
+    report(after_resume, 3, 0.9)
+    rows = read_reports(tmp_path / "t0")
+    assert [(row["training_iteration"], row[METRIC]) for row in rows] == [(1, 0.1), (2, 0.2), (3, 0.9)]
+    assert elapsed_s(tmp_path) >= 60
+
+
+def test_events_for_tensorboard_are_written_and_closed(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path, tensorboard=True)
+    report(recorder, 1, 0.5)
+    recorder.on_trial_complete(0, [], SimpleNamespace(trial_id="t0"))
+    events = list((tmp_path / "t0").glob("events.out.tfevents.*"))
+    assert len(events) == 1 and events[0].stat().st_size > 100
+
+
+def test_an_experiment_that_never_reported_has_taken_no_time(tmp_path: Path) -> None:
+    assert elapsed_s(tmp_path) == 0.0
+    assert read_reports(tmp_path / "none") == ()
+
+
+def rows(*values: float | None) -> list[dict[str, Any]]:
+    return [{METRIC: v, "training_iteration": i + 1} for i, v in enumerate(values) if v is not None]
+
+
+def test_smoothing_averages_neighbours() -> None:
+    assert smoothed([0.0, 0.3, 0.6]) == pytest.approx([0.15, 0.3, 0.45])
+    assert smoothed([0.7]) == [0.7] and smoothed([]) == []
+
+
+def test_one_lucky_report_does_not_win() -> None:
+    lucky_then_good = rows(0.1, 1.0, 0.1, 0.8, 0.8, 0.8)
+    assert best_report(lucky_then_good, METRIC, "max", range(1, 7)) == (6, pytest.approx(0.8))
+
+
+def test_among_equals_the_last_counts_and_only_reports_with_a_checkpoint() -> None:
+    assert best_report(rows(1.0, 1.0, 1.0), METRIC, "max", [1, 2]) == (2, 1.0)
+    assert best_report(rows(0.2, 0.4), METRIC, "min", [1, 2]) == (2, pytest.approx(0.3))
+    assert best_report(rows(1.0), METRIC, "max", []) is None
+    assert best_report([], METRIC, "max", [1]) is None
+
+
+def test_records_come_back_as_they_were(tmp_path: Path) -> None:
+    record = TrialRecord("a_0", 0, "completed", {"k": [1, 2]}, 10, 0.5, ((3, "trials/a_0/c1"),), 1.0, None)
+    failed = TrialRecord("a_1", 1, "failed", {}, 0, None, (), 0.0, "why")
+    save_records(tmp_path / "r.json", [record, failed])
+    assert load_records(tmp_path / "r.json") == (record, failed)
+    assert record.checkpoint == "trials/a_0/c1" and record.updates == 3
+    assert failed.checkpoint is None
+    assert [p.name for p in tmp_path.iterdir()] == ["r.json"]
+
+
+def test_a_reason_is_the_sentence_that_was_raised_in_the_worker() -> None:
+    inner = TrainingDiverged("observation 'x' became NaN")
+    wrapped = ray.exceptions.RayTaskError("step", "Traceback (most recent call last): …", inner)
+    assert reason(wrapped.as_instanceof_cause()) == "observation 'x' became NaN"
+    assert reason(ZeroDivisionError("division by zero")) == "ZeroDivisionError: division by zero"
+    assert "process died" in reason(ray.exceptions.ActorDiedError())
+    assert reason("Failure # 1\nTraceback\nValueError: no\n") == "ValueError: no"
+    assert reason(None) == reason("") == "no reason was recorded"

@@ -1,0 +1,128 @@
+"""Entries with a ``_target_`` become objects of Ray Tune, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from ray import tune
+from ray.tune.schedulers import ASHAScheduler, PopulationBasedTraining
+from ray.tune.search.basic_variant import BasicVariantGenerator
+
+from blueprint_tune.config.compose import compose
+from blueprint_tune.config.schema import ExperimentConfig
+from blueprint_tune.config.searchspace import load_searchspace
+from blueprint_tune.errors import ConfigError
+from blueprint_tune.tuning.schedulers import (
+    default_point,
+    instantiate,
+    make_scheduler,
+    make_searcher,
+    num_samples,
+    search_space,
+    trial_count,
+)
+
+ASHA = compose(["+scene=kitchen_001", "preset=smoke", "sweep=asha", "sweep.num_samples=5"])
+SPACE = search_space(load_searchspace(ASHA.searchspace, ASHA))
+
+
+def sweep(**changes: Any) -> ExperimentConfig:
+    return replace(ASHA, sweep=replace(ASHA.sweep, **changes))
+
+
+def test_shipped_search_space_gives_distributions() -> None:
+    assert {type(v).__name__ for v in SPACE.values()} <= {"Float", "Categorical", "Integer"}
+    assert SPACE["agent.learning_rate"].lower == 1e-4
+
+
+def test_trial_0_has_the_composed_values_of_all_searched_keys() -> None:
+    point = default_point(ASHA, SPACE)
+    assert point["agent.learning_rate"] == ASHA.agent.learning_rate
+    assert set(point) == set(SPACE)
+    nested = {"policy.rewards.success.weight": tune.uniform(0, 1)}
+    key = next(f"policy.rewards.{name}.weight" for name in ASHA.policy.rewards)
+    assert default_point(ASHA, {key: nested})[key] == next(iter(ASHA.policy.rewards.values()))["weight"]
+
+
+def test_asha_counts_env_steps_up_to_the_budget() -> None:
+    scheduler = make_scheduler(ASHA, SPACE)
+    assert isinstance(scheduler, ASHAScheduler)
+    assert scheduler._time_attr == "env_steps" and scheduler._max_t == ASHA.budget.env_steps
+    assert make_scheduler(sweep(scheduler=None), SPACE) is None
+
+
+def test_population_based_training_mutates_the_searched_keys() -> None:
+    pbt = {"_target_": "ray.tune.schedulers.PopulationBasedTraining", "time_attr": "env_steps"}
+    scheduler = make_scheduler(sweep(scheduler={**pbt, "perturbation_interval": 100}), SPACE)
+    assert isinstance(scheduler, PopulationBasedTraining)
+    assert set(scheduler._hyperparam_mutations) == set(SPACE)
+
+
+def first_points(cfg: ExperimentConfig, space: dict[str, Any], how_many: int) -> list[dict[str, Any]]:
+    """What the search would try first, asked as Tune asks."""
+    searcher = make_searcher(cfg, space, concurrent=0)
+    spec = {"run": "x", "config": space, "num_samples": num_samples(cfg, space)}
+    from ray.tune.search.basic_variant import _TrialIterator
+    from ray.tune.search.variant_generator import _count_variants
+
+    assert isinstance(searcher, BasicVariantGenerator)
+    iterator = _TrialIterator(
+        "x", spec["num_samples"], spec, points_to_evaluate=list(searcher._points_to_evaluate),
+        random_state=searcher._random_state,
+    )
+    assert _count_variants(spec, searcher._points_to_evaluate) == trial_count(cfg, space)
+    iterator.create_trial = lambda resolved, spec: spec["config"]
+    return [next(iterator) for _ in range(how_many)]
+
+
+def test_random_search_begins_with_the_defaults_and_is_seeded() -> None:
+    points = first_points(ASHA, SPACE, 5)
+    assert points[0] == default_point(ASHA, SPACE)
+    assert len({str(p) for p in points}) == 5
+    assert points == first_points(ASHA, SPACE, 5)
+
+
+def test_a_grid_keeps_all_its_points_beside_trial_0() -> None:
+    grid = {"_target_": "ray.tune.grid_search", "values": [0.97, 0.98, 0.99]}
+    space = search_space({"agent.discount_factor": grid})
+    cfg = sweep(num_samples=1)
+    points = first_points(cfg, space, 4)
+    assert points[0] == default_point(cfg, space)
+    assert [p["agent.discount_factor"] for p in points[1:]] == [0.97, 0.98, 0.99]
+    assert trial_count(sweep(num_samples=2, default_settings_first=False), space) == 6
+
+
+def test_without_a_search_space_there_is_one_trial_per_sample() -> None:
+    assert trial_count(sweep(num_samples=1), {}) == num_samples(sweep(num_samples=1), {}) == 1
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"_target_": "os.system", "command": "true"}, "not part of ray.tune"),
+        ({"_target_": "ray.tune.tune.os.system", "command": "true"}, "no module 'ray.tune.tune.os'"),
+        ({"_target_": "ray.tune.tune.signal"}, "not something that ray.tune defines"),
+        ({"_target_": "ray.tune.loguniforme", "lower": 1, "upper": 2}, "Did you mean 'loguniform'?"),
+        ({"_target_": "ray.tune.loguniform", "low": 1}, "It takes: lower, upper"),
+        ({"_target_": "ray.tune.loguniform", "lower": -1, "upper": 2}, "does not accept this"),
+        ({"lower": 1}, "no '_target_'"),
+        ({"_target_": "ray.tune.choice", "categories": [{"_target_": "os.getcwd"}]}, r"categories\[0\]"),
+    ],
+)
+def test_what_is_not_an_entry_of_ray_tune_is_refused(entry: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        instantiate(entry, "here")
+
+
+def test_the_metric_is_set_in_one_place() -> None:
+    scheduler = {"_target_": "ray.tune.schedulers.ASHAScheduler", "metric": "train/return"}
+    with pytest.raises(ConfigError, match="set that instead"):
+        make_scheduler(sweep(scheduler=scheduler), SPACE)
+
+
+def test_a_searcher_whose_package_is_missing_is_named() -> None:
+    searcher = {"_target_": "ray.tune.search.hyperopt.HyperOptSearch"}
+    with pytest.raises(ConfigError, match="HyperOptSearch needs a package that is not installed"):
+        make_searcher(sweep(searcher=searcher), SPACE, concurrent=2)
