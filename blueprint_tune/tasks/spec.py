@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import degrees
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,7 +18,6 @@ from blueprint_tune.config.schema import (
     SceneConfig,
 )
 from blueprint_tune.errors import ManifestError, TaskPackageError, nearest
-from blueprint_tune.mdp.state import Catalog
 from blueprint_tune.tasks.geometry import Floats
 from blueprint_tune.tasks.layout import Layout, lay_out
 from blueprint_tune.tasks.manifest import read_manifest
@@ -25,6 +25,9 @@ from blueprint_tune.tasks.overlaps import Overlap, deep_overlaps, support
 from blueprint_tune.tasks.placement import Base, check_given, place
 from blueprint_tune.tasks.roles import Casting, bindings
 from blueprint_tune.tasks.scene import Entity, Scene
+
+if TYPE_CHECKING:
+    from blueprint_tune.mdp.state import Catalog
 
 _AROUND_M, _BELOW_M = 0.4, 0.05
 
@@ -104,6 +107,8 @@ def bind(scene: Scene, cfg: ExperimentConfig) -> TaskSpec:
 
 def catalog(task: TaskSpec) -> Catalog:
     """The names that the terms of a policy file may use for this task."""
+    from blueprint_tune.mdp.state import Catalog  # brings torch, which binding does without
+
     robot, policy = task.robot, task.policy
     frames, joints = ["robot/ee"], list(robot.arm_joints)
     bodies = {"robot/arm": tuple(robot.collision_bodies)}
