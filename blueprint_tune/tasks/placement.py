@@ -168,6 +168,7 @@ def _nowhere(
     together = " together with the other roles" if len(wanted) > 1 else ""
     return (
         f"{scene.id}: robot '{robot.name}' (reach {robot.reach_m:g} m) can stand nowhere from where it "
-        f"reaches role '{goal.role}' ('{goal.entity.id}'){together}; the nearest free place for its base is {far}. "
+        f"reaches role '{goal.role}' ('{goal.entity.id}'){together}; the "
+        f"nearest free place for its base is {far}. "
         f"Choose another entity (policy.roles.{goal.role}.entity=…) or set scene.robot_base=[x,y,z,yaw]."
     )

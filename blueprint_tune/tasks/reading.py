@@ -178,6 +178,7 @@ class Names:
 
     def _source(self, raw: Any, index: int) -> str:
         if isinstance(raw, int) and not isinstance(raw, bool):
+            self._notes.note(f"objects[{index}]: the id {show(raw)} is a number, not text.")
             raw = str(raw)[:64]
         if not isinstance(raw, str) or not raw.strip():
             self._notes.refuse(f"objects[{index}] has no usable 'id' ({show(raw)}); every object needs one.")

@@ -18,7 +18,7 @@ from blueprint_tune.tasks.geometry import Z_UP_FROM_Y_UP, Floats, half_extents, 
 Up = Literal["y", "z"]
 TO_Z_UP: dict[Up, Floats] = {"y": Z_UP_FROM_Y_UP, "z": np.eye(3)}
 
-_CLOSE_M = 0.05
+_CLOSE_M, _SUNK_M = 0.05, 0.02
 _SURFACES_M = (0.3, 2.2)
 """Where tables, counters and shelves carry things, above the floor."""
 _MIN_STANDING = 3
@@ -103,7 +103,7 @@ def _plausible(objects: Sequence[Placed], up: Up, floor: float, bottoms: bool) -
 
 def _sensible(placed: Placed, i: int, low: Floats, high: Floats) -> bool:
     bottom = low[i, 2]
-    if bottom < -_CLOSE_M:
+    if bottom < -_SUNK_M:
         return False
     if placed.stands:
         return bool(bottom < _CLOSE_M)
