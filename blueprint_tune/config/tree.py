@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -87,7 +89,7 @@ def load(overrides: Sequence[str], config_dir: Path | None = None, complete: boo
     ]
     result.folders = [folder for folder in folders if folder.is_dir()]
     groups = _groups(result.folders)
-    with initialize_config_dir(str(paths.conf_dir()), version_base="1.3"):
+    with _session():
         cfg, verdict = _compose(overrides, groups, searchpath_overrides(result.folders))
     result.problems += verdict.problems
     result.usable = verdict.usable
@@ -137,6 +139,18 @@ def _compose(overrides: Sequence[str], groups: Groups, extra: list[str]) -> tupl
     except COMPOSITION_ERRORS as error:
         verdict.problems.append(_hydra_sentence(error))
         return None, verdict
+
+
+@contextmanager
+def _session() -> Iterator[None]:
+    """A Hydra for composing, also inside a running Hydra application, of which a process has one at a time."""
+    process = GlobalHydra.instance()
+    outer, process.hydra = process.hydra, None
+    try:
+        with initialize_config_dir(str(paths.conf_dir()), version_base="1.3"):
+            yield
+    finally:
+        process.hydra = outer
 
 
 def _hydra(overrides: Sequence[str]) -> DictConfig:

@@ -3,7 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 
+from blueprint_tune.config import paths
 from blueprint_tune.config.tree import load, no_scene, searchpath_overrides
 
 SCENE = "+scene=kitchen_001"
@@ -71,3 +74,13 @@ def test_user_folders_reach_hydra_whatever_their_name(tmp_path: Path, name: str)
     assert composed.problems == []
     assert composed.tree["storage"]["root"] == "elsewhere"
     assert searchpath_overrides([]) == []
+
+
+def test_composing_inside_a_hydra_application_leaves_it_alone() -> None:
+    outer = GlobalHydra.instance()
+    with initialize_config_dir(str(paths.conf_dir()), version_base="1.3"):
+        application = outer.hydra
+        assert load([SCENE]).problems == []
+        assert load(["+scene=kitchn_001"]).problems != []
+        assert outer.hydra is application
+    assert not outer.is_initialized()
