@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,10 @@ class VecEnv(ABC):
     @abstractmethod
     def reward_sums(self) -> tuple[Tensor, Tensor, int]:
         """Raw and weighted sums, (T,) each, and the number of (env, step) pairs since the last call."""
+
+    @abstractmethod
+    def dump_history(self, env_id: int, path: Path) -> Path:
+        """Write the last steps of one environment to an npz file, for explaining a failure."""
 
     @abstractmethod
     def save_state(self) -> dict[str, Any]:

@@ -113,10 +113,15 @@ class SceneState:
         frame_pos: (N, F, 3) metres. frame_quat: (N, F, 4). frame_linvel, frame_angvel: (N, F, 3).
         joint_pos, joint_vel: (N, J) in rad or m and per second. joint_limits: (J, 2).
         contact_force: (N, C) newtons, magnitude of the net force of one contact request.
-        commands: name -> (N, d). action, previous_action: (N, A). elapsed_s: (N,).
+        num_robot_joints: the robot's joints are the first of ``joint_pos``. joint_targets: (N, R).
+
+    The environment keeps the rest: start_frame_pos: (N, F, 3). commands: name -> (N, d). action, previous_action: (N, A).
+    elapsed_s: (N,). episode_s: length of an episode. success_condition: (N,) bool, this env step.
     """
 
-    def __init__(self, catalog: Catalog, num_envs: int, num_actions: int, device: str = "cpu") -> None:
+    def __init__(
+        self, catalog: Catalog, num_envs: int, num_robot_joints: int, num_actions: int, device: str = "cpu"
+    ) -> None:
         f, j, c = len(catalog.frames), len(catalog.joints), len(catalog.contacts)
 
         def zeros(*shape: int) -> Tensor:
@@ -127,18 +132,27 @@ class SceneState:
         self.device = device
         self.frame_pos, self.frame_quat = zeros(f, 3), zeros(f, 4)
         self.frame_linvel, self.frame_angvel = zeros(f, 3), zeros(f, 3)
+        self.start_frame_pos = zeros(f, 3)
         self.joint_pos, self.joint_vel = zeros(j), zeros(j)
         self.joint_limits = torch.zeros(j, 2, device=device)
         self.contact_force = zeros(c)
+        self.num_robot_joints = num_robot_joints
+        self.joint_targets = zeros(num_robot_joints)
         self.commands: dict[str, Tensor] = {}
         self.action, self.previous_action = zeros(num_actions), zeros(num_actions)
         self.elapsed_s = zeros()
+        self.episode_s = 1.0
+        self.success_condition = torch.zeros(num_envs, dtype=torch.bool, device=device)
 
     def position(self, frame: Frame) -> Tensor:
         """(N, 3) position in metres of a scene or command frame."""
         if frame.command is not None:
             return self.commands[frame.command]
         return self.frame_pos[:, frame.index]
+
+    def start_position(self, frame: Frame) -> Tensor:
+        """(N, 3) where a scene frame was at the start of the episode."""
+        return self.start_frame_pos[:, frame.index]
 
     def quaternion(self, frame: Frame) -> Tensor:
         """(N, 4) orientation, wxyz, of a scene frame."""
@@ -150,4 +164,7 @@ class SceneState:
 
     def forces(self, contact: Contact) -> Tensor:
         """(N, k) newtons, one column a body of the request."""
+        first, *rest = contact.columns
+        if rest == list(range(first + 1, first + 1 + len(rest))):
+            return self.contact_force[:, first : first + 1 + len(rest)]
         return self.contact_force[:, list(contact.columns)]

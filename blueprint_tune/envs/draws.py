@@ -1,0 +1,227 @@
+"""The closed set of commands and events: how each quantity of an episode is drawn.
+
+Ranges ahead of and beside the robot are in the axes of its base (x ahead, y to its left, z up), so
+a policy file does not depend on how a scene is turned.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from blueprint_tune.tasks.spec import TaskSpec
+from numpy.typing import NDArray
+
+from blueprint_tune.config.schema import PolicyConfig
+from blueprint_tune.envs.random import uniform
+from blueprint_tune.errors import ConfigError, nearest
+from blueprint_tune.simulators.base import Starts
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass
+class Episodes:
+    """k drawn episodes: the simulator's starts and the commands, name -> (k, d)."""
+
+    starts: Starts
+    commands: dict[str, Floats]
+
+    def take(self, rows: Ints) -> Episodes:
+        """The episodes of some rows."""
+        return Episodes(self.starts.take(rows), {k: v[rows] for k, v in self.commands.items()})
+
+    def put(self, rows: Ints, episodes: Episodes) -> None:
+        """Replace the episodes of some rows."""
+        for field in fields(Starts):
+            getattr(self.starts, field.name)[rows] = getattr(episodes.starts, field.name)
+        for name, values in episodes.commands.items():
+            self.commands[name][rows] = values
+
+
+@dataclass
+class Draw:
+    """One batch of (seed, slot, attempt) triples to draw for."""
+
+    seeds: Ints
+    slots: Ints
+    attempts: Ints
+
+    def uniform(self, stream: str, columns: int) -> Floats:
+        """(k, columns) numbers in [0, 1) of a named stream."""
+        return uniform(self.seeds, self.slots, self.attempts, stream, columns)
+
+    def between(self, stream: str, low: Floats, high: Floats) -> Floats:
+        """(k, len(low)) numbers between two vectors."""
+        return low + self.uniform(stream, len(low)) * (high - low)
+
+
+Apply = Callable[[Draw, Episodes], None]
+"""Draws one quantity for every episode of a batch and writes it into the episodes."""
+
+
+def make_draws(policy: PolicyConfig, task: TaskSpec) -> list[Apply]:
+    """What draws a policy's events, then its commands. Raises ConfigError naming a wrong entry."""
+    where = f"conf/policy/{policy.name}.yaml"
+    events = [_entry(EVENTS, task, f"{where}: event", name, e) for name, e in policy.events.items()]
+    commands = [_entry(COMMANDS, task, f"{where}: command", name, e) for name, e in policy.commands.items()]
+    return [*events, *commands]
+
+
+def _entry(
+    kinds: dict[str, Callable[..., Apply]], task: TaskSpec, where: str, name: str, entry: dict[str, Any]
+) -> Apply:
+    given = dict(entry)
+    kind = str(given.pop("kind", ""))
+    place = f"{where} '{name}'"
+    if kind not in kinds:
+        raise ConfigError(f"{place} has kind '{kind}'. {nearest(kind, kinds)}")
+    make = kinds[kind]
+    wanted = list(inspect.signature(make).parameters)[3:]
+    for key in given:
+        if key not in wanted:
+            raise ConfigError(f"{place} has '{key}'. {nearest(key, wanted)}")
+    for key in wanted:
+        if key not in given:
+            raise ConfigError(f"{place} needs '{key}' (kind '{kind}' takes {', '.join(wanted)}).")
+    return make(task, place, name, **given)
+
+
+def _bounds(where: str, **ranges: list[float]) -> tuple[Floats, Floats]:
+    for key, value in ranges.items():
+        if len(value) != 2 or value[0] > value[1]:
+            raise ConfigError(f"{where}: '{key}' must be [low, high], not {value!r}.")
+    values = np.array(list(ranges.values()), dtype=np.float64)
+    return values[:, 0], values[:, 1]
+
+
+def _column(task: TaskSpec, where: str, role: str) -> int:
+    if role not in task.roles:
+        raise ConfigError(f"{where}: there is no role '{role}'. {nearest(role, task.roles)}")
+    free = [entity.id for entity in task.free]
+    if task.roles[role].id not in free:
+        raise ConfigError(f"{where}: role '{role}' ('{task.roles[role].id}') does not move freely.")
+    return free.index(task.roles[role].id)
+
+
+def _in_base_axes(task: TaskSpec, offsets: Floats) -> Floats:
+    """Turn (k, 3) offsets (x ahead of the robot, y to its left, z up) into world axes."""
+    cos, sin = np.cos(task.robot_base[3]), np.sin(task.robot_base[3])
+    x, y = offsets[:, 0], offsets[:, 1]
+    return np.stack([cos * x - sin * y, sin * x + cos * y, offsets[:, 2]], axis=1)
+
+
+def _make_position(
+    task: TaskSpec, where: str, name: str, near: str, x_m: list[float], y_m: list[float], z_m: list[float]
+) -> Apply:
+    """A point in a box around a role's resting place; x ahead of the robot, y to its left, z up."""
+    low, high = _bounds(where, x_m=x_m, y_m=y_m, z_m=z_m)
+    column = _column(task, where, near)
+    centre = task.free[column].position
+
+    def apply(draw: Draw, episodes: Episodes) -> None:
+        episodes.commands[name] = centre + _in_base_axes(task, draw.between(f"command/{name}", low, high))
+
+    return apply
+
+
+def _make_choice(task: TaskSpec, where: str, name: str, values: list[float]) -> Apply:
+    """One of some numbers, equally likely."""
+    options = np.asarray(values, dtype=np.float64)
+
+    def apply(draw: Draw, episodes: Episodes) -> None:
+        index = (draw.uniform(f"command/{name}", 1)[:, 0] * len(options)).astype(np.int64)
+        episodes.commands[name] = options[index][:, None]
+
+    return apply
+
+
+def _make_uniform(task: TaskSpec, where: str, name: str, low: float, high: float) -> Apply:
+    """A number between two bounds."""
+    bounds = _bounds(where, values=[low, high])
+
+    def apply(draw: Draw, episodes: Episodes) -> None:
+        episodes.commands[name] = draw.between(f"command/{name}", *bounds)
+
+    return apply
+
+
+def _make_object_pose(
+    task: TaskSpec,
+    where: str,
+    name: str,
+    role: str,
+    x_m: list[float],
+    y_m: list[float],
+    yaw_rad: list[float],
+) -> Apply:
+    """Shift a role on its support (x ahead of the robot, y to its left) and turn it about the vertical."""
+    low, high = _bounds(where, x_m=x_m, y_m=y_m, z_m=[0.0, 0.0], yaw_rad=yaw_rad)
+    column = _column(task, where, role)
+
+    def apply(draw: Draw, episodes: Episodes) -> None:
+        drawn = draw.between(f"event/{name}", low, high)
+        starts = episodes.starts
+        starts.body_pos[:, column] += _in_base_axes(task, drawn[:, :3])
+        starts.body_quat[:, column] = _turned(starts.body_quat[:, column], drawn[:, 3])
+
+    return apply
+
+
+def _make_joint_fraction(task: TaskSpec, where: str, name: str, role: str, range: list[float]) -> Apply:
+    """Start a fixture's joint anywhere in a part of its range."""
+    low, high = _bounds(where, range=range)
+    if role not in task.roles:
+        raise ConfigError(f"{where}: there is no role '{role}'. {nearest(role, task.roles)}")
+    jointed = [entity.id for entity in task.jointed]
+    joint = task.roles[role].joint
+    if joint is None or task.roles[role].id not in jointed:
+        raise ConfigError(f"{where}: role '{role}' has no joint.")
+    gripper = task.robot.gripper.joints if task.robot.gripper else []
+    column = len(task.robot.arm_joints) + len(gripper) + jointed.index(task.roles[role].id)
+    lower, upper = joint.lower, joint.upper
+
+    def apply(draw: Draw, episodes: Episodes) -> None:
+        fraction = draw.between(f"event/{name}", low, high)[:, 0]
+        episodes.starts.joint_pos[:, column] = lower + fraction * (upper - lower)
+
+    return apply
+
+
+def _make_scale(field: str) -> Callable[..., Apply]:
+    def make(task: TaskSpec, where: str, name: str, role: str, range: list[float]) -> Apply:
+        low, high = _bounds(where, range=range)
+        column = _column(task, where, role)
+        if low[0] <= 0:
+            raise ConfigError(f"{where}: 'range' must be positive factors, not {range!r}.")
+
+        def apply(draw: Draw, episodes: Episodes) -> None:
+            getattr(episodes.starts, field)[:, column] = draw.between(f"event/{name}", low, high)[:, 0]
+
+        return apply
+
+    return make
+
+
+def _turned(quat: Floats, yaw: Floats) -> Floats:
+    """Quaternions (k, 4) wxyz turned by yaw about the world's vertical."""
+    cos, sin = np.cos(yaw / 2), np.sin(yaw / 2)
+    w, x, y, z = quat.T
+    return np.stack([cos * w - sin * z, cos * x - sin * y, cos * y + sin * x, cos * z + sin * w], axis=1)
+
+
+COMMANDS: dict[str, Callable[..., Apply]] = {
+    "position": _make_position,
+    "choice": _make_choice,
+    "uniform": _make_uniform,
+}
+EVENTS: dict[str, Callable[..., Apply]] = {
+    "object_pose": _make_object_pose,
+    "joint_fraction": _make_joint_fraction,
+    "mass_scale": _make_scale("mass_scale"),
+    "friction_scale": _make_scale("friction_scale"),
+}

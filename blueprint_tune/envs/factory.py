@@ -1,0 +1,46 @@
+"""From an experiment's config to its environment."""
+
+from __future__ import annotations
+
+import torch
+from blueprint_tune.tasks.spec import TaskSpec, bind_task, catalog
+
+from blueprint_tune.config.schema import ExperimentConfig
+from blueprint_tune.envs.actions import JointPositionDelta
+from blueprint_tune.envs.draws import make_draws
+from blueprint_tune.envs.manipulation import ManipulationEnv
+from blueprint_tune.envs.task_terms import TaskTerms
+from blueprint_tune.simulators.registry import make_simulator
+
+
+def check_task(config: ExperimentConfig) -> TaskSpec:
+    """Bind scene, roles and every term, starting no simulator.
+
+    Raises ConfigError, ManifestError or TaskPackageError for whatever a run would have died of.
+    """
+    task = bind_task(config)
+    names = catalog(task)
+    TaskTerms.bind(config.policy, names)
+    make_draws(config.policy, task)
+    _actions(config, torch.zeros(len(config.robot.arm_joints), 2))
+    return task
+
+
+def make_env(config: ExperimentConfig, num_threads: int) -> ManipulationEnv:
+    """The environment of a trial; its simulator steps on ``num_threads`` CPU threads.
+
+    Raises what :func:`check_task` raises, and SimulatorError when the scene cannot be simulated.
+    """
+    task = bind_task(config)
+    names = catalog(task)
+    terms = TaskTerms.bind(config.policy, names)
+    num_actions = _actions(config, torch.zeros(len(config.robot.arm_joints), 2)).num_actions
+    simulator = make_simulator(
+        config.backend.name, task, names, config.backend.num_envs, num_threads, num_actions
+    )
+    actions = _actions(config, torch.from_numpy(simulator.joint_limits).float())
+    return ManipulationEnv(task, simulator, actions, terms)
+
+
+def _actions(config: ExperimentConfig, joint_limits: torch.Tensor) -> JointPositionDelta:
+    return JointPositionDelta(config.policy.actions, config.robot, joint_limits)

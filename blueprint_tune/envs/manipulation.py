@@ -1,0 +1,228 @@
+"""A bound task as a vectorised environment on any simulator: actions, terms, episodes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from blueprint_tune.tasks.spec import TaskSpec
+from numpy.typing import NDArray
+from torch import Tensor
+
+from blueprint_tune.config.schema import PolicyConfig
+from blueprint_tune.envs.actions import JointPositionDelta
+from blueprint_tune.envs.base import Ints, StepResult, VecEnv
+from blueprint_tune.envs.draws import Episodes
+from blueprint_tune.envs.history import History
+from blueprint_tune.envs.starts import StartSampler
+from blueprint_tune.envs.task_terms import TaskTerms
+from blueprint_tune.simulators.base import Simulator
+
+
+class ManipulationEnv(VecEnv):
+    """Drives one simulator through episodes of a policy type.
+
+    Attributes beyond VecEnv's:
+        history: the last steps of every environment. policy: the policy config in force.
+    """
+
+    def __init__(
+        self, task: TaskSpec, simulator: Simulator, actions: JointPositionDelta, terms: TaskTerms
+    ) -> None:
+        self.task, self.simulator, self.actions = task, simulator, actions
+        self.num_envs, self.device = simulator.num_envs, simulator.device
+        self.num_actions, self.action_names = actions.num_actions, actions.names
+        self._decimation = task.physics.substeps * task.policy.action_repeat
+        self.control_dt_s = self._decimation * task.physics.dt_s
+        self.max_episode_steps = max(1, round(task.policy.episode_s / self.control_dt_s))
+        self._everyone = np.arange(self.num_envs)
+        self._bind(task.policy, terms)
+        self.reset(np.zeros(self.num_envs, dtype=np.int64), self._everyone)
+
+    def _bind(self, policy: PolicyConfig, terms: TaskTerms) -> None:
+        self.policy, self._terms = policy, terms
+        self._sampler = StartSampler(self.task, policy, self.simulator, terms.success)
+        self.simulator.state.episode_s = self.max_episode_steps * self.control_dt_s
+        self._hold_steps = max(1, round(terms.hold_s / self.control_dt_s))
+        self.reward_terms = tuple(t.name for t in terms.rewards)
+        self._weights = torch.tensor([t.weight for t in terms.rewards])
+        self._raw_sums, self._summed_steps = torch.zeros(len(terms.rewards)), 0
+
+    def configure(self, policy: PolicyConfig) -> None:
+        """See :meth:`VecEnv.configure`."""
+        self._bind(policy, TaskTerms.bind(policy, self.simulator.state.catalog))
+
+    def reset(self, seeds: Ints, slots: Ints, stagger: bool = False) -> Tensor:
+        """See :meth:`VecEnv.reset`."""
+        n, state = self.num_envs, self.simulator.state
+        self._seeds, self._slots = seeds.astype(np.int64), slots.astype(np.int64)
+        self._steps = torch.zeros(n, dtype=torch.int64)
+        self._held = torch.zeros(n, dtype=torch.int64)
+        self._succeeded = torch.zeros(n, dtype=torch.bool)
+        episodes = self._sampler.draw(self._seeds, self._slots)
+        state.commands = {k: torch.from_numpy(v).float() for k, v in episodes.commands.items()}
+        self._start(self._everyone, episodes)
+        self._next = self._sampler.draw(self._seeds, self._slots + n)
+        self._next_ready = np.ones(n, dtype=bool)
+        self._limit = torch.full((n,), self.max_episode_steps)
+        if stagger:
+            self._limit = 1 + torch.arange(n) * self.max_episode_steps // n
+        self._raw_sums.zero_()
+        self._summed_steps = 0
+        self._observations = self._observe()
+        sizes = {"observations": self.num_observations, "actions": self.num_actions, "rewards": 1}
+        self.history = History(n, **sizes, joint_pos=state.joint_pos.shape[1])
+        return self._observations
+
+    def step(self, actions: Tensor) -> StepResult:
+        """See :meth:`VecEnv.step`."""
+        simulator, state = self.simulator, self.simulator.state
+        state.previous_action.copy_(state.action)
+        torch.clamp(actions, -1.0, 1.0, out=state.action)
+        measured = state.joint_pos[:, : state.num_robot_joints]
+        simulator.set_joint_targets(self.actions.targets(state.action, measured, state.joint_targets))
+        simulator.step(self._decimation)
+        self._steps += 1
+        state.elapsed_s.copy_(self._steps).mul_(self.control_dt_s)
+        self._judge_success()
+        rewards = self._reward()
+        terminated = self._terminated()
+        truncated = (self._steps >= self._limit) & ~terminated
+        return self._finish(rewards, terminated, truncated)
+
+    def _judge_success(self) -> None:
+        state = self.simulator.state
+        state.success_condition = self._terms.success.function(state)
+        self._held.add_(1).mul_(state.success_condition)
+        self._succeeded |= self._held >= self._hold_steps
+
+    def _reward(self) -> Tensor:
+        state = self.simulator.state
+        raw = torch.stack([t.function(state) for t in self._terms.rewards], dim=1)
+        self._raw_sums += raw.sum(dim=0)
+        self._summed_steps += self.num_envs
+        return raw @ self._weights
+
+    def _terminated(self) -> Tensor:
+        terminated = torch.zeros(self.num_envs, dtype=torch.bool)
+        for condition in self._terms.terminations:
+            terminated |= condition.function(self.simulator.state)
+        return terminated
+
+    def _finish(self, rewards: Tensor, terminated: Tensor, truncated: Tensor) -> StepResult:
+        """Observe, and put finished environments at their next start."""
+        terminal = self._observe()
+        self.history.record(
+            observations=terminal,
+            actions=self.simulator.state.action,
+            rewards=rewards,
+            joint_pos=self.simulator.state.joint_pos,
+        )
+        finished = (terminated | truncated).numpy()
+        success = self._succeeded
+        observations = terminal
+        done = bool(finished.any())
+        if done:
+            success = self._succeeded.clone()
+            self._advance(np.flatnonzero(finished))
+            observations = self._observe()
+        self._observations = observations
+        return StepResult(observations, terminal, rewards, terminated, truncated, success, success, done)
+
+    def _advance(self, env_ids: Ints) -> None:
+        """Start the next episode of some environments; episodes are drawn for all that need one at once."""
+        if not self._next_ready[env_ids].all():
+            missing = np.flatnonzero(~self._next_ready)
+            drawn = self._sampler.draw(self._seeds[missing], self._slots[missing] + self.num_envs)
+            self._next.put(missing, drawn)
+            self._next_ready[missing] = True
+        self._slots[env_ids] += self.num_envs
+        self._next_ready[env_ids] = False
+        episodes = self._next.take(env_ids)
+        for name, values in episodes.commands.items():
+            self.simulator.state.commands[name][env_ids] = torch.from_numpy(values).float()
+        self._limit[env_ids] = self.max_episode_steps
+        self._start(env_ids, episodes)
+
+    def _start(self, env_ids: Ints, episodes: Episodes) -> None:
+        state = self.simulator.state
+        self.simulator.reset(env_ids, episodes.starts)
+        for tensor in (state.action, state.previous_action, state.elapsed_s):
+            tensor[env_ids] = 0.0
+        state.start_frame_pos[env_ids] = state.frame_pos[env_ids]
+        self._steps[env_ids] = 0
+        self._held[env_ids] = 0
+        self._succeeded[env_ids] = False
+
+    def _observe(self) -> Tensor:
+        state = self.simulator.state
+        return torch.cat([t.function(state) for t in self._terms.observations], dim=1)
+
+    @property
+    def num_observations(self) -> int:  # type: ignore[override]
+        """Size of an observation."""
+        return self._observations.shape[1]
+
+    @property
+    def observation_names(self) -> tuple[tuple[str, int], ...]:  # type: ignore[override]
+        """See :class:`VecEnv`."""
+        state = self.simulator.state
+        return tuple((t.name, t.function(state).shape[1]) for t in self._terms.observations)
+
+    def reward_sums(self) -> tuple[Tensor, Tensor, int]:
+        """See :meth:`VecEnv.reward_sums`."""
+        raw, steps = self._raw_sums.clone(), self._summed_steps
+        self._raw_sums.zero_()
+        self._summed_steps = 0
+        return raw, raw * self._weights, steps
+
+    def dump_history(self, env_id: int, path: Path) -> Path:
+        """See :meth:`VecEnv.dump_history`."""
+        return self.history.dump(env_id, path)
+
+    def save_state(self) -> dict[str, Any]:
+        """See :meth:`VecEnv.save_state`."""
+        state = self.simulator.state
+        return {
+            "simulator": self.simulator.save_state(),
+            "commands": {name: values.clone() for name, values in state.commands.items()},
+            "action": state.action.clone(),
+            "previous_action": state.previous_action.clone(),
+            "elapsed_s": state.elapsed_s.clone(),
+            "start_frame_pos": state.start_frame_pos.clone(),
+            "success_condition": state.success_condition.clone(),
+            "seeds": torch.from_numpy(self._seeds.copy()),
+            "slots": torch.from_numpy(self._slots.copy()),
+            "counters": torch.stack([self._steps, self._held, self._succeeded.long(), self._limit]),
+            "raw_sums": self._raw_sums.clone(),
+            "summed_steps": self._summed_steps,
+            "observations": self._observations.clone(),
+        }
+
+    def load_state(self, saved: dict[str, Any]) -> None:
+        """See :meth:`VecEnv.load_state`."""
+        state = self.simulator.state
+        self.simulator.load_state(saved["simulator"])
+        state.commands = {name: values.clone() for name, values in saved["commands"].items()}
+        state.action.copy_(saved["action"])
+        state.previous_action.copy_(saved["previous_action"])
+        state.elapsed_s.copy_(saved["elapsed_s"])
+        state.start_frame_pos.copy_(saved["start_frame_pos"])
+        state.success_condition = saved["success_condition"].clone()
+        self._seeds, self._slots = saved["seeds"].numpy().copy(), saved["slots"].numpy().copy()
+        steps, held, succeeded, limit = saved["counters"].clone()
+        self._steps, self._held, self._succeeded, self._limit = steps, held, succeeded.bool(), limit
+        self._raw_sums.copy_(saved["raw_sums"])
+        self._summed_steps = saved["summed_steps"]
+        self._observations = saved["observations"].clone()
+        self._next_ready[:] = False
+
+    def render(self, env_id: int = 0, width: int = 640, height: int = 480) -> NDArray[np.uint8]:
+        """See :meth:`VecEnv.render`."""
+        return self.simulator.render(env_id, width, height)
+
+    def close(self) -> None:
+        """See :meth:`VecEnv.close`."""
+        self.simulator.close()

@@ -1,0 +1,60 @@
+"""Returns, lengths and successes of the training episodes that ended since the last report."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from blueprint_tune.envs.base import StepResult
+
+
+class EpisodeStatistics:
+    """Running per-environment sums and totals over finished episodes."""
+
+    def __init__(self, num_envs: int) -> None:
+        self._returns = torch.zeros(num_envs)
+        self._lengths = torch.zeros(num_envs)
+        self._totals = torch.zeros(4)
+        """episodes, returns, env steps, successes"""
+
+    def record(self, result: StepResult) -> None:
+        """Add one env step."""
+        self._returns += result.rewards
+        self._lengths += 1
+        if not result.done:
+            return
+        ended = result.terminated | result.truncated
+        self._totals += torch.stack(
+            [
+                ended.sum(),
+                self._returns[ended].sum(),
+                self._lengths[ended].sum(),
+                (result.success & ended).sum(),
+            ]
+        )
+        self._returns[ended] = 0.0
+        self._lengths[ended] = 0.0
+
+    def take(self) -> dict[str, float]:
+        """Means over the episodes since the last call; NaN where none ended."""
+        episodes, returns, steps, successes = self._totals.tolist()
+        self._totals.zero_()
+        count = episodes or math.nan
+        return {
+            "train/episodes": episodes,
+            "train/return": returns / count,
+            "train/episode_length": steps / count,
+            "train/success_rate": successes / count,
+        }
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """For a checkpoint."""
+        return {"returns": self._returns, "lengths": self._lengths, "totals": self._totals}
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        """Restore :meth:`state_dict`."""
+        self._returns, self._lengths = saved["returns"].clone(), saved["lengths"].clone()
+        self._totals = saved["totals"].clone()

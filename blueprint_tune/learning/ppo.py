@@ -1,0 +1,245 @@
+"""skrl's PPO with a lean hot path.
+
+The agent is skrl's: models, running standard scalers, Adam, KL-adaptive schedule, checkpoint modules.
+Acting and updating are written out, because on a CPU skrl's per-step value pass, per-epoch
+normalisation and distribution objects cost more than the arithmetic they wrap:
+
+- values and log-probabilities of a rollout are computed once, in one batch, when the update starts
+  (the networks have not changed since), not at every env step;
+- observations are normalised once an update, with the statistics the policy acted with; the
+  statistics move on after the update, so the first ratio of an update is exactly one.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from skrl.agents.torch.ppo import PPO, PPO_CFG
+from skrl.resources.preprocessors.torch import RunningStandardScaler
+from skrl.resources.schedulers.torch import KLAdaptiveLR
+from torch import Tensor, nn
+
+from blueprint_tune.config.schema import AgentConfig
+from blueprint_tune.learning.networks import (
+    MAX_LOG_STD,
+    MIN_LOG_STD,
+    DeployablePolicy,
+    GaussianPolicy,
+    ValueFunction,
+    box,
+)
+from blueprint_tune.learning.rollout import Rollout, advantages_and_returns
+
+_HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
+VALUE_CLIP_STD = 5.0
+"""Predicted values are clipped to this many standard deviations, as skrl's scaler does."""
+
+
+class PPOAgent(PPO):  # type: ignore[misc]
+    """One policy in training. All randomness comes from ``generator``."""
+
+    def __init__(
+        self, config: AgentConfig, num_observations: int, num_actions: int, generator: torch.Generator
+    ) -> None:
+        activation = config.activation
+        models = {
+            "policy": GaussianPolicy(
+                num_observations, num_actions, config.policy_hidden_dims, activation, config.initial_std
+            ),
+            "value": ValueFunction(num_observations, config.value_hidden_dims, activation),
+        }
+        super().__init__(
+            models=models,
+            observation_space=box(num_observations),
+            action_space=box(num_actions),
+            device="cpu",
+            cfg=_skrl_config(config, num_observations),
+        )
+        self.settings = config
+        self.generator = generator
+        # the parameters live in this process for the whole trial: the fused kernel needs no more
+        self.optimizer = torch.optim.Adam(self._parameters(), lr=config.learning_rate, fused=True)
+        self.checkpoint_modules["optimizer"] = self.optimizer
+        self.scheduler = _scheduler(self.optimizer, config)
+        self._refresh_normaliser()
+
+    def _parameters(self) -> list[nn.Parameter]:
+        return [*self.policy.parameters(), *self.value.parameters()]
+
+    def _refresh_normaliser(self) -> None:
+        scaler = self._observation_preprocessor
+        self._obs_mean = scaler.running_mean.float()
+        self._obs_scale = 1.0 / (scaler.running_variance.float().sqrt() + scaler.epsilon)
+
+    def normalise(self, observations: Tensor) -> Tensor:
+        """Observations (…, O) in standard deviations from their mean, clipped."""
+        clip = self.settings.observation_clip
+        return ((observations - self._obs_mean) * self._obs_scale).clamp_(-clip, clip)
+
+    @torch.no_grad()
+    def explore(self, observations: Tensor) -> tuple[Tensor, Tensor]:
+        """Sampled actions and their means, (N, A) each, for raw observations (N, O)."""
+        mean = self.policy.net(self.normalise(observations))
+        noise = torch.randn(mean.shape, generator=self.generator)
+        return mean + noise * self._std(), mean
+
+    @torch.no_grad()
+    def mean_actions(self, observations: Tensor) -> Tensor:
+        """What the deployed policy does: mean actions (N, A) in [-1, 1]."""
+        return self.policy.net(self.normalise(observations)).clamp_(-1.0, 1.0)
+
+    def _std(self) -> Tensor:
+        return self.policy.log_std.clamp(MIN_LOG_STD, MAX_LOG_STD).exp()
+
+    def learn(self, rollout: Rollout, last_observations: Tensor) -> dict[str, float]:
+        """One update from a full rollout; returns losses, entropy, KL and the settings in force."""
+        batch = self._prepare(rollout, last_observations)
+        totals = torch.zeros(3)
+        kls: list[Tensor] = []
+        for _ in range(self.settings.learning_epochs):
+            epoch_kls = self._epoch(batch, totals)
+            if isinstance(self.scheduler, KLAdaptiveLR):
+                self.scheduler.step(torch.stack(epoch_kls).mean().item())
+            kls += epoch_kls
+        self._observation_preprocessor(rollout.observations.flatten(0, 1), train=True)
+        self._refresh_normaliser()
+        policy_loss, value_loss, entropy = (totals / len(kls)).tolist()
+        return {
+            "loss/policy": policy_loss,
+            "loss/value": value_loss,
+            "loss/entropy": -entropy,
+            "agent/kl": torch.stack(kls).mean().item(),
+            "agent/std": self._std().mean().item(),
+            "agent/learning_rate": self.optimizer.param_groups[0]["lr"],
+        }
+
+    @torch.no_grad()
+    def _prepare(self, rollout: Rollout, last_observations: Tensor) -> list[Tensor]:
+        """Flat (T·N, …) tensors: inputs, actions, log-probabilities, advantages, returns, values."""
+        settings, scaler = self.settings, self._value_preprocessor
+        inputs = self.normalise(rollout.observations)
+        values = scaler(self.value.net(inputs), inverse=True)[..., 0]
+        last_values = scaler(self.value.net(self.normalise(last_observations)), inverse=True)[..., 0]
+        for row, envs, observations in rollout.bootstraps:
+            rest = scaler(self.value.net(self.normalise(observations)), inverse=True)[:, 0]
+            rollout.rewards[row, envs] += settings.discount_factor * rest
+        advantages, returns = advantages_and_returns(
+            rollout.rewards, rollout.ended, values, last_values, settings.discount_factor, settings.gae_lambda
+        )
+        advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+        normal_returns = scaler(returns.flatten()[:, None], train=True)
+        normal_values = scaler(values.flatten()[:, None])
+        log_prob = self._log_prob(rollout.means, rollout.actions)
+        return [
+            inputs.flatten(0, 1),
+            rollout.actions.flatten(0, 1),
+            log_prob.flatten(),
+            advantages.flatten(),
+            normal_returns[:, 0],
+            normal_values[:, 0],
+        ]
+
+    def _log_prob(self, means: Tensor, actions: Tensor) -> Tensor:
+        log_std = self.policy.log_std.clamp(MIN_LOG_STD, MAX_LOG_STD)
+        z = (actions - means) * torch.exp(-log_std)
+        return -(0.5 * z.square().sum(dim=-1) + log_std.sum() + _HALF_LOG_2PI * actions.shape[-1])
+
+    def _epoch(self, batch: list[Tensor], totals: Tensor) -> list[Tensor]:
+        """One pass in shuffled minibatches; adds to ``totals`` and returns the KL of each minibatch."""
+        size = len(batch[0])
+        order = torch.randperm(size, generator=self.generator)
+        chunks = [tensor[order].chunk(self.settings.mini_batches) for tensor in batch]
+        kls = []
+        for inputs, actions, old_log_prob, advantages, returns, old_values in zip(*chunks, strict=True):
+            log_prob = self._log_prob(self.policy.net(inputs), actions)
+            log_ratio = log_prob - old_log_prob
+            policy_loss = self._policy_loss(log_ratio, advantages)
+            value_loss = self._value_loss(self.value.net(inputs)[:, 0], returns, old_values)
+            entropy = (self.policy.log_std.clamp(MIN_LOG_STD, MAX_LOG_STD) + 0.5 + _HALF_LOG_2PI).sum()
+            loss = policy_loss + value_loss - self.settings.entropy_loss_scale * entropy
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(self._parameters(), self.settings.grad_norm_clip)
+            self.optimizer.step()
+            with torch.no_grad():
+                totals += torch.stack([policy_loss, value_loss, entropy])
+                kls.append(((log_ratio.exp() - 1.0) - log_ratio).mean())
+        return kls
+
+    def _policy_loss(self, log_ratio: Tensor, advantages: Tensor) -> Tensor:
+        """Clipped surrogate (Schulman et al., Proximal Policy Optimization Algorithms, 2017, eq. 7)."""
+        ratio, clip = log_ratio.exp(), self.settings.ratio_clip
+        return -torch.min(ratio * advantages, ratio.clamp(1.0 - clip, 1.0 + clip) * advantages).mean()
+
+    def _value_loss(self, predicted: Tensor, returns: Tensor, old: Tensor) -> Tensor:
+        clip = self.settings.value_clip
+        if clip > 0:
+            predicted = old + (predicted - old).clamp(-clip, clip)
+        return self.settings.value_loss_scale * (predicted - returns).square().mean()
+
+    def anneal(self, fraction_done: float) -> None:
+        """Set the linear schedule's learning rate; other schedules keep their own."""
+        if self.settings.learning_rate_schedule == "linear":
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.settings.learning_rate * max(0.0, 1.0 - fraction_done)
+
+    def deployable(self) -> DeployablePolicy:
+        """The policy as it is exported."""
+        scaler = self._observation_preprocessor
+        return DeployablePolicy(
+            self.policy.net, scaler.running_mean, scaler.running_variance, self.settings.observation_clip
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that learning depends on, as tensors and plain numbers."""
+        return {
+            "modules": {name: module.state_dict() for name, module in self.checkpoint_modules.items()},
+            "generator": self.generator.get_state(),
+        }
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        """Restore :meth:`state_dict`; the optimizer keeps the saved learning rate."""
+        for name, module in self.checkpoint_modules.items():
+            module.load_state_dict(saved["modules"][name])
+        self.generator.set_state(saved["generator"])
+        if self.scheduler is not None:
+            self.scheduler._last_lr = [group["lr"] for group in self.optimizer.param_groups]
+        self._refresh_normaliser()
+
+
+def _skrl_config(config: AgentConfig, num_observations: int) -> PPO_CFG:
+    """skrl's own configuration, for what its constructor builds."""
+    return PPO_CFG(
+        rollouts=config.rollouts,
+        learning_epochs=config.learning_epochs,
+        mini_batches=config.mini_batches,
+        discount_factor=config.discount_factor,
+        gae_lambda=config.gae_lambda,
+        learning_rate=config.learning_rate,
+        observation_preprocessor=RunningStandardScaler,
+        observation_preprocessor_kwargs={
+            "size": box(num_observations),
+            "clip_threshold": config.observation_clip,
+            "device": "cpu",
+        },
+        value_preprocessor=RunningStandardScaler,
+        value_preprocessor_kwargs={"size": 1, "clip_threshold": VALUE_CLIP_STD, "device": "cpu"},
+        grad_norm_clip=config.grad_norm_clip,
+        ratio_clip=config.ratio_clip,
+        value_clip=config.value_clip,
+        entropy_loss_scale=config.entropy_loss_scale,
+        value_loss_scale=config.value_loss_scale,
+    )
+
+
+def _scheduler(optimizer: torch.optim.Optimizer, config: AgentConfig) -> KLAdaptiveLR | None:
+    if config.learning_rate_schedule != "kl_adaptive":
+        return None
+    return KLAdaptiveLR(
+        optimizer,
+        kl_threshold=config.desired_kl,
+        min_lr=config.min_learning_rate,
+        max_lr=config.max_learning_rate,
+    )

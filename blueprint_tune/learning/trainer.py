@@ -1,0 +1,167 @@
+"""One trial's training: rollouts and updates until the next report, everything resumable."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from blueprint_tune.config.schema import ExperimentConfig
+from blueprint_tune.envs.base import StepResult, VecEnv
+from blueprint_tune.errors import TrainingDiverged
+from blueprint_tune.learning.checkpoint import read_checkpoint, write_checkpoint
+from blueprint_tune.learning.episodes import EpisodeStatistics
+from blueprint_tune.learning.ppo import PPOAgent
+from blueprint_tune.learning.rollout import Rollout
+from blueprint_tune.learning.selection import Selection
+
+
+class Trainer:
+    """Trains one agent in one environment.
+
+    Attributes:
+        env_steps: env steps of all environments so far. updates: learner updates so far.
+    """
+
+    def __init__(self, env: VecEnv, config: ExperimentConfig, dump_dir: Path | None = None) -> None:
+        torch.set_num_threads(config.agent.torch_threads)
+        self._env, self._config = env, config
+        self._dump_dir = dump_dir or Path.cwd()
+        env.configure(config.policy)
+        generator = torch.Generator().manual_seed(config.seed)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            self.agent = PPOAgent(config.agent, env.num_observations, env.num_actions, generator)
+        self._rollout = Rollout(config.agent.rollouts, env.num_envs, env.num_observations, env.num_actions)
+        self._selection = Selection(config.evaluation.selection)
+        self._episodes = EpisodeStatistics(env.num_envs)
+        self.env_steps, self.updates, self._reports = 0, 0, 0
+        seeds = np.full(env.num_envs, config.seed, dtype=np.int64)
+        self._observations = env.reset(seeds, np.arange(env.num_envs), stagger=True)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the budget is used up."""
+        return self.env_steps >= self._config.budget.env_steps
+
+    def train_until_report(self) -> dict[str, float]:
+        """Update until the next report is due; returns its metrics.
+
+        Raises TrainingDiverged when an observation, reward or loss is not finite.
+        """
+        began, first_steps = time.perf_counter(), self.env_steps
+        self._reports += 1
+        due = min(self._reports * self._config.budget.report_env_steps, self._config.budget.env_steps)
+        losses: dict[str, list[float]] = {}
+        update_s = 0.0
+        while self.env_steps < due:
+            for name, value in self._update().items():
+                losses.setdefault(name, []).append(value)
+            update_s += losses["perf/update_s"][-1]
+        trained_s = time.perf_counter() - began
+        metrics = {name: sum(values) / len(values) for name, values in losses.items()}
+        metrics |= {"agent/learning_rate": losses["agent/learning_rate"][-1]} if losses else {}
+        metrics |= self._episodes.take() | self._reward_means()
+        metrics |= self._selection.evaluate(self._env, self.agent.mean_actions, trained_s)
+        steps = self.env_steps - first_steps
+        metrics |= {
+            "env_steps": self.env_steps,
+            "updates": self.updates,
+            "perf/env_steps_per_s": steps / trained_s,
+            "perf/learner_fraction": update_s / trained_s,
+        }
+        return metrics
+
+    def _update(self) -> dict[str, float]:
+        """One rollout and the learner's passes over it."""
+        self._rollout.clear()
+        for _ in range(self._config.agent.rollouts):
+            actions, means = self.agent.explore(self._observations)
+            self._rollout.add(self._observations, means, actions)
+            result = self._env.step(actions)
+            self._check_finite(result)
+            self._rollout.add_outcome(
+                result.rewards,
+                result.terminated,
+                result.truncated,
+                result.terminal_observations,
+                result.done,
+            )
+            self._episodes.record(result)
+            self._observations = result.observations
+        self.env_steps += self._config.agent.rollouts * self._env.num_envs
+        self.updates += 1
+        began = time.perf_counter()
+        losses = self.agent.learn(self._rollout, self._observations)
+        self.agent.anneal(self.env_steps / self._config.budget.env_steps)
+        for name, value in losses.items():
+            if not math.isfinite(value):
+                raise TrainingDiverged(
+                    f"'{name}' became {value} at update {self.updates}. "
+                    "Lower agent.learning_rate or agent.desired_kl, or look for exploding rewards."
+                )
+        return losses | {"perf/update_s": time.perf_counter() - began}
+
+    def _reward_means(self) -> dict[str, float]:
+        raw, weighted, steps = self._env.reward_sums()
+        metrics: dict[str, float] = {}
+        for index, name in enumerate(self._env.reward_terms):
+            metrics[f"reward/{name}"] = float(raw[index]) / max(steps, 1)
+            metrics[f"reward_weighted/{name}"] = float(weighted[index]) / max(steps, 1)
+        return metrics
+
+    def _check_finite(self, result: StepResult) -> None:
+        """Stop at the first observation or reward that is not finite, saying which one and where."""
+        if math.isfinite(float(result.terminal_observations.sum() + result.rewards.sum())):
+            return
+        rows = (~torch.isfinite(result.terminal_observations)).any(dim=1)
+        name = "rewards"
+        if rows.any():
+            name = f"observation '{self._observation_name(result.terminal_observations)}'"
+        else:
+            rows = ~torch.isfinite(result.rewards)
+        env_id = int(rows.nonzero()[0, 0])
+        dump = self._dump_dir / "nan_dump.npz"
+        where = self._env.dump_history(env_id, dump)
+        raise TrainingDiverged(
+            f"{name} became NaN or infinite in {int(rows.sum())} of {self._env.num_envs} environments at "
+            f"update {self.updates + 1}. The last 100 steps of env {env_id} are in {where}."
+        )
+
+    def _observation_name(self, observations: Tensor) -> str:
+        bad = (~torch.isfinite(observations)).any(dim=0)
+        column = 0
+        for name, size in self._env.observation_names:
+            if bad[column : column + size].any():
+                return name
+            column += size
+        return "?"
+
+    def save(self, path: Path) -> None:
+        """Write everything that continuing depends on to one file."""
+        write_checkpoint(path, self._state())
+
+    def load(self, path: Path) -> None:
+        """Continue from a file of :meth:`save`, exactly where the backend's state is exact."""
+        saved = read_checkpoint(path)
+        self.agent.load_state_dict(saved["agent"])
+        self._env.load_state(saved["env"])
+        self._episodes.load_state_dict(saved["episodes"])
+        self._selection.load_state_dict(saved["selection"])
+        self._observations = saved["observations"]
+        self.env_steps, self.updates, self._reports = (int(v) for v in saved["counters"])
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "agent": self.agent.state_dict(),
+            "env": self._env.save_state(),
+            "episodes": self._episodes.state_dict(),
+            "selection": self._selection.state_dict(),
+            "observations": self._observations,
+            "counters": torch.tensor([self.env_steps, self.updates, self._reports]),
+        }

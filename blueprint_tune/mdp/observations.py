@@ -1,0 +1,120 @@
+"""Terms that a policy sees. Each returns (N, d) float32."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from blueprint_tune.mdp.state import Command, Contact, Frame, Joint, SceneState
+from blueprint_tune.mdp.terms import Against, term
+
+_AXES_OFFSET = torch.tensor([1.0, 0.0, 0.0, 0.0, 1.0, 0.0])
+
+
+def _axes_of_products() -> Tensor:
+    """(16, 6): the x and y axes of a rotation matrix as linear in the products of quaternion components."""
+    matrix = torch.zeros(4, 4, 6)
+    w, x, y, z = range(4)
+    entries = (
+        (0, ((y, y, -2.0), (z, z, -2.0))),
+        (1, ((x, y, 2.0), (w, z, 2.0))),
+        (2, ((x, z, 2.0), (w, y, -2.0))),
+        (3, ((x, y, 2.0), (w, z, -2.0))),
+        (4, ((x, x, -2.0), (z, z, -2.0))),
+        (5, ((y, z, 2.0), (w, x, 2.0))),
+    )
+    for column, parts in entries:
+        for a, b, factor in parts:
+            matrix[a, b, column] += factor
+    return matrix.flatten(0, 1)
+
+
+_AXES_OF_PRODUCTS = _axes_of_products()
+
+
+@term("observation")
+def relative_position(state: SceneState, a: Frame, b: Frame, scale: float = 1.0) -> Tensor:
+    """Vector in metres (times ``scale``) from frame ``a`` to frame ``b`` in world axes, (N, 3)."""
+    return (state.position(b) - state.position(a)) * scale
+
+
+@term("observation")
+def frame_height(state: SceneState, frame: Frame, above_m: float = 0.0) -> Tensor:
+    """Height of a frame over ``above_m`` in metres, (N, 1)."""
+    return state.position(frame)[:, 2:3] - above_m
+
+
+@term("observation")
+def frame_axes(state: SceneState, frame: Frame) -> Tensor:
+    """First two columns of a frame's rotation matrix, (N, 6): continuous, unlike a quaternion.
+
+    Source: Zhou et al., On the Continuity of Rotation Representations in Neural Networks, CVPR 2019.
+    """
+    quat = state.quaternion(frame)
+    products = (quat.unsqueeze(2) * quat.unsqueeze(1)).flatten(1)
+    return torch.addmm(_AXES_OFFSET, products, _AXES_OF_PRODUCTS)
+
+
+@term("observation")
+def frame_velocity(state: SceneState, frame: Frame, scale: float = 1.0) -> Tensor:
+    """Linear velocity of a frame in m/s (times ``scale``), (N, 3)."""
+    return state.velocity(frame) * scale
+
+
+@term("observation")
+def robot_joint_positions(state: SceneState) -> Tensor:
+    """Positions of the robot's joints in rad or m, (N, R)."""
+    return state.joint_pos[:, : state.num_robot_joints]
+
+
+@term("observation")
+def robot_joint_velocities(state: SceneState, scale: float = 1.0) -> Tensor:
+    """Velocities of the robot's joints per second (times ``scale``), (N, R)."""
+    return state.joint_vel[:, : state.num_robot_joints] * scale
+
+
+@term("observation")
+def robot_target_lag(state: SceneState, scale: float = 1.0) -> Tensor:
+    """How far the robot's joint targets lead the measured joints, in rad or m (times ``scale``), (N, R)."""
+    return (state.joint_targets - state.joint_pos[:, : state.num_robot_joints]) * scale
+
+
+@term("observation")
+def joint_fraction(state: SceneState, joint: Joint) -> Tensor:
+    """Position of a joint as a fraction of its range, (N, 1)."""
+    lower, upper = state.joint_limits[joint.index]
+    return ((state.joint_pos[:, joint.index] - lower) / (upper - lower)).unsqueeze(1)
+
+
+@term("observation")
+def joint_velocity(state: SceneState, joint: Joint) -> Tensor:
+    """Velocity of a joint in rad/s or m/s, (N, 1)."""
+    return state.joint_vel[:, joint.index].unsqueeze(1)
+
+
+@term("observation")
+def command(state: SceneState, of: Command) -> Tensor:
+    """The command as drawn for this episode, (N, d)."""
+    return state.commands[of.name]
+
+
+@term("observation")
+def last_action(state: SceneState) -> Tensor:
+    """The policy's previous output, (N, A)."""
+    return state.action
+
+
+@term("observation")
+def elapsed_fraction(state: SceneState) -> Tensor:
+    """Elapsed part of the episode in [0, 1], (N, 1)."""
+    return (state.elapsed_s / state.episode_s).unsqueeze(1)
+
+
+@term("observation")
+def contact_forces(
+    state: SceneState, by: Annotated[Contact, Against("what")], saturation_n: float = 20.0
+) -> Tensor:
+    """Contact force of each body of ``by`` on ``what`` as tanh(force / ``saturation_n``), (N, k)."""
+    return torch.tanh(state.forces(by) / saturation_n)

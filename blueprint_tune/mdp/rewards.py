@@ -1,0 +1,96 @@
+"""Reward terms. Each returns (N,) float32, raw; the policy file's weight is applied by the environment."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from blueprint_tune.mdp.state import Command, Contact, Frame, Joint, SceneState
+from blueprint_tune.mdp.terms import Against, term
+
+
+@term("reward")
+def distance_kernel(state: SceneState, a: Frame, b: Frame, std_m: float, slack_m: float = 0.0) -> Tensor:
+    """1 within ``slack_m`` metres between two frames, falling as 1 - tanh(excess / ``std_m``)."""
+    distance = torch.linalg.vector_norm(state.position(a) - state.position(b), dim=1)
+    return 1.0 - torch.tanh((distance - slack_m).clamp_min(0.0) / std_m)
+
+
+@term("reward")
+def grasped(state: SceneState, by: Annotated[Contact, Against("what")], force_n: float = 1.0) -> Tensor:
+    """1 where every finger of ``by`` presses on ``what`` with at least ``force_n`` newtons."""
+    return (state.forces(by).amin(dim=1) >= force_n).float()
+
+
+@term("reward")
+def carried_to(
+    state: SceneState,
+    by: Annotated[Contact, Against("what")],
+    a: Frame,
+    b: Frame,
+    std_m: float,
+    force_n: float = 1.0,
+) -> Tensor:
+    """:func:`distance_kernel` between ``a`` and ``b`` while ``what`` is held by every finger of ``by``."""
+    return grasped(state, by, force_n) * distance_kernel(state, a, b, std_m)
+
+
+@term("reward")
+def lifted(
+    state: SceneState,
+    by: Annotated[Contact, Against("what")],
+    frame: Frame,
+    height_m: float,
+    force_n: float = 1.0,
+) -> Tensor:
+    """Height of a held frame over where it began the episode, as a fraction of ``height_m``, at most 1."""
+    risen = state.position(frame)[:, 2] - state.start_position(frame)[:, 2]
+    return grasped(state, by, force_n) * (risen / height_m).clamp(0.0, 1.0)
+
+
+@term("reward")
+def joint_progress(state: SceneState, joint: Joint, to: Command) -> Tensor:
+    """1 where a joint is at the commanded fraction of its range, falling linearly to 0 at the other end."""
+    lower, upper = state.joint_limits[joint.index]
+    fraction = (state.joint_pos[:, joint.index] - lower) / (upper - lower)
+    return 1.0 - (fraction - state.commands[to.name][:, 0]).abs()
+
+
+@term("reward")
+def contact_force_above(
+    state: SceneState, by: Annotated[Contact, Against("what")], threshold_n: float
+) -> Tensor:
+    """Number of bodies of ``by`` that touch ``what`` (anything if left out) harder than ``threshold_n``."""
+    return (state.forces(by) > threshold_n).sum(dim=1).float()
+
+
+@term("reward")
+def action_rate(state: SceneState) -> Tensor:
+    """Sum of squared changes of the action since the previous env step."""
+    return (state.action - state.previous_action).square().sum(dim=1)
+
+
+@term("reward")
+def action_magnitude(state: SceneState) -> Tensor:
+    """Sum of squared actions."""
+    return state.action.square().sum(dim=1)
+
+
+@term("reward")
+def joint_speed(state: SceneState) -> Tensor:
+    """Sum of squared velocities of the robot's joints, (rad/s)²."""
+    return state.joint_vel[:, : state.num_robot_joints].square().sum(dim=1)
+
+
+@term("reward")
+def success_bonus(state: SceneState) -> Tensor:
+    """1 in every env step in which the success condition holds."""
+    return state.success_condition.float()
+
+
+@term("reward")
+def elapsed_time(state: SceneState) -> Tensor:
+    """Elapsed part of the episode in [0, 1] while the success condition does not hold."""
+    return (state.elapsed_s / state.episode_s) * (~state.success_condition).float()

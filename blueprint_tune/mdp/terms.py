@@ -1,0 +1,156 @@
+"""The registry of terms: named functions of the scene state, bound once to one task's names.
+
+A term is a function ``f(state, **parameters) -> Tensor``. The annotations of its parameters say how
+a policy file's strings are resolved: ``Frame``, ``Joint`` and ``Command`` become references, a
+``Contact`` annotated with :class:`Against` takes the name of a second parameter for the other body,
+everything else is a plain value. All of it happens before a simulator starts.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
+
+from torch import Tensor
+
+from blueprint_tune.errors import ConfigError, nearest
+from blueprint_tune.mdp.state import Catalog, Command, Contact, Frame, Joint, SceneState
+
+TermFunction = Callable[..., Tensor]
+
+
+class Against(NamedTuple):
+    """Marks a ``Contact`` parameter: ``key`` names the YAML key of the body touched."""
+
+    key: str
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A term as registered: its function and how much a start must stay away from its condition."""
+
+    function: TermFunction
+    kinds: frozenset[str]
+    start_margin: dict[str, float] = field(default_factory=dict)
+
+
+REGISTRY: dict[str, Registered] = {}
+
+
+def term(*kinds: str, start_margin: dict[str, float] | None = None) -> Callable[[TermFunction], TermFunction]:
+    """Register a function as a term usable as ``kinds`` (reward, observation, success, termination).
+
+    ``start_margin`` (success terms) is added to the named tolerances when starts are drawn: a start
+    for which the widened condition holds is drawn again.
+    """
+
+    def register(function: TermFunction) -> TermFunction:
+        name = function.__name__
+        assert name not in REGISTRY, name
+        REGISTRY[name] = Registered(function, frozenset(kinds), start_margin or {})
+        return function
+
+    return register
+
+
+@dataclass(frozen=True)
+class BoundTerm:
+    """A term with every parameter resolved.
+
+    Attributes:
+        name: the entry's name in the policy file. weight: rewards only, else 1.
+        function: SceneState -> (N,) or (N, d) float32, or (N,) bool for conditions.
+        widened: success terms: the same with its tolerances widened by the start margin.
+    """
+
+    name: str
+    function: Callable[[SceneState], Tensor]
+    weight: float
+    widened: Callable[[SceneState], Tensor]
+
+
+def bind_term(kind: str, name: str, entry: dict[str, Any], catalog: Catalog, where: str) -> BoundTerm:
+    """Resolve one entry of a policy file.
+
+    Raises ConfigError naming ``where`` and the entry for an unknown term, a term of another kind, a
+    missing or unknown parameter, or a name that does not exist in the task.
+    """
+    place = f"{where}: {kind} '{name}'"
+    given = dict(entry)
+    if "term" not in given:
+        raise ConfigError(f"{place} has no 'term'. Terms for it: {', '.join(sorted(_usable(kind)))}.")
+    term_name = given.pop("term")
+    registered = REGISTRY.get(term_name)
+    if registered is None or kind not in registered.kinds:
+        raise ConfigError(f"{place} uses term '{term_name}'. {nearest(str(term_name), _usable(kind))}")
+    weight = _number(given.pop("weight", 1.0), f"{place}: weight")
+    values = _resolve(registered.function, given, catalog, place)
+    widened = {k: values[k] + margin for k, margin in registered.start_margin.items()}
+    function = registered.function
+    return BoundTerm(
+        name, partial(_call, function, values), weight, partial(_call, function, {**values, **widened})
+    )
+
+
+def bind_terms(
+    kind: str, entries: dict[str, dict[str, Any]], catalog: Catalog, where: str
+) -> tuple[BoundTerm, ...]:
+    """Resolve a section of a policy file in its order."""
+    return tuple(bind_term(kind, name, entry, catalog, where) for name, entry in entries.items())
+
+
+def _call(function: TermFunction, values: dict[str, Any], state: SceneState) -> Tensor:
+    return function(state, **values)
+
+
+def _usable(kind: str) -> list[str]:
+    return [name for name, r in REGISTRY.items() if kind in r.kinds]
+
+
+def _number(value: Any, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ConfigError(f"{where} must be a number, not {value!r}.")
+    return float(value)
+
+
+def _resolve(function: TermFunction, given: dict[str, Any], catalog: Catalog, place: str) -> dict[str, Any]:
+    hints = get_type_hints(function, include_extras=True)
+    values: dict[str, Any] = {}
+    parameters = [p for p in inspect.signature(function).parameters.values() if p.name != "state"]
+    keys = [p.name for p in parameters]
+    for parameter in parameters:
+        hint = hints[parameter.name]
+        if get_origin(hint) is Annotated:
+            keys.append(get_args(hint)[1].key)
+        if parameter.name not in given:
+            if parameter.default is inspect.Parameter.empty:
+                raise ConfigError(
+                    f"{place} needs '{parameter.name}' (term '{function.__name__}' takes {', '.join(keys)})."
+                )
+            continue
+        values[parameter.name] = _value(hint, given, parameter.name, catalog, place)
+    for key in given:
+        if key not in keys:
+            raise ConfigError(f"{place} has '{key}'. {nearest(key, [*keys, 'weight'])}")
+    for parameter in parameters:
+        values.setdefault(parameter.name, parameter.default)
+    return values
+
+
+def _value(hint: Any, given: dict[str, Any], key: str, catalog: Catalog, place: str) -> Any:
+    value = given[key]
+    if hint is Frame:
+        return catalog.frame(str(value), place)
+    if hint is Joint:
+        return catalog.joint(str(value), place)
+    if hint is Command:
+        return catalog.command(str(value), place)
+    if get_origin(hint) is Annotated and get_args(hint)[0] is Contact:
+        against = given.get(get_args(hint)[1].key)
+        return catalog.contact(str(value), None if against is None else str(against), place)
+    if hint is float:
+        return _number(value, f"{place}: '{key}'")
+    return value

@@ -1,0 +1,1 @@
+"""Native MuJoCo: every environment is one simulation of a ``mujoco.batch.Batch`` on CPU threads."""

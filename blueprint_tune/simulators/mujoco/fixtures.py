@@ -1,0 +1,105 @@
+"""Bodies with real joints and handles for articulated entities.
+
+Geometry follows the entity's own frame: origin at the box centre, the front at -y. The part that
+stays is a collider of the world; the part that moves is a body with one joint and, rigidly on it, the
+handle as a body of its own, so that terms can ask for its pose and its contacts.
+"""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+
+from blueprint_tune.tasks.geometry import Box
+from blueprint_tune.tasks.scene import Entity, Handle, Joint
+
+PANEL_THICKNESS_M = 0.018
+"""Drawer bottoms, sides and fronts: a common furniture board."""
+
+FIXTURE_CONTACT = {"contype": 0, "conaffinity": 6}
+"""Touched by the robot (bit 2) and by free objects (bit 4), not by the furniture around it."""
+
+DAMPING = {"prismatic": 4.0, "revolute": 0.6}
+"""N s/m and N m s/rad where the manifest gives none: a drawer on runners, a door on its hinges."""
+DRY_FRICTION = {"prismatic": 1.0, "revolute": 0.1}
+"""N and N m: enough for a drawer or a door to stay where it is left."""
+HANDLE_MASS_KG = 0.05
+
+_BOX, _CAPSULE = mujoco.mjtGeom.mjGEOM_BOX, mujoco.mjtGeom.mjGEOM_CAPSULE
+
+
+def add_fixture(world: mujoco.MjsBody, entity: Entity, rgba: list[float]) -> None:
+    """Add an articulated entity with its joint ``<id>_joint`` and its handle body ``<id>_handle``."""
+    joint, handle = entity.joint, entity.handle
+    assert joint is not None and handle is not None
+    if joint.fixed is not None:
+        _add_fixed_part(world, entity, joint.fixed, rgba)
+    body = world.add_body(name=entity.id, pos=entity.position, quat=entity.quat)
+    _add_joint(body, entity.id, joint)
+    boxes = _drawer_boxes(joint.moving) if joint.kind == "prismatic" else [joint.moving]
+    density = entity.mass_kg / sum(float(np.prod(box.size)) for box in boxes)
+    for box in boxes:
+        body.add_geom(
+            type=_BOX, pos=box.center, size=box.size / 2, density=density, rgba=rgba, **FIXTURE_CONTACT
+        )
+    _add_handle(body, entity.id, handle)
+
+
+def _add_fixed_part(world: mujoco.MjsBody, entity: Entity, box: Box, rgba: list[float]) -> None:
+    world.add_geom(
+        type=_BOX,
+        pos=entity.to_scene(box.center),
+        quat=entity.quat,
+        size=box.size / 2,
+        rgba=rgba,
+        **FIXTURE_CONTACT,
+    )
+
+
+def _add_joint(body: mujoco.MjsBody, entity_id: str, joint: Joint) -> None:
+    slide = joint.kind == "prismatic"
+    body.add_joint(
+        name=f"{entity_id}_joint",
+        type=mujoco.mjtJoint.mjJNT_SLIDE if slide else mujoco.mjtJoint.mjJNT_HINGE,
+        axis=joint.axis,
+        pos=joint.anchor,
+        range=[joint.lower, joint.upper],
+        limited=mujoco.mjtLimited.mjLIMITED_TRUE,
+        damping=[DAMPING[joint.kind] if joint.damping is None else joint.damping, 0, 0],
+        frictionloss=DRY_FRICTION[joint.kind],
+        armature=0.01,
+    )
+
+
+def _drawer_boxes(moving: Box) -> list[Box]:
+    """Front (at -y), bottom, two sides and back of an open-topped drawer that fills ``moving``."""
+    width, depth, height = moving.size
+    t = PANEL_THICKNESS_M
+    side = 0.7 * height
+    low = (side - height) / 2
+    parts = (
+        ([0, (t - depth) / 2, 0], [width, t, height]),
+        ([0, 0, (t - height) / 2], [width - 2 * t, depth - 2 * t, t]),
+        ([(width - t) / 2, 0, low], [t, depth - 2 * t, side]),
+        ([(t - width) / 2, 0, low], [t, depth - 2 * t, side]),
+        ([0, (depth - t) / 2, low], [width, t, side]),
+    )
+    return [Box(moving.center + np.array(centre), np.array(size, dtype=float)) for centre, size in parts]
+
+
+def _add_handle(body: mujoco.MjsBody, entity_id: str, handle: Handle) -> None:
+    """A bar on two posts; its centre is the frame ``<role>/handle``."""
+    part = body.add_body(name=f"{entity_id}_handle", pos=handle.center)
+    half = handle.along * handle.length_m / 2
+    foot = handle.outward * handle.standoff_m
+    for start, end in ((-half, half), (half, half - foot), (-half, -half - foot)):
+        part.add_geom(
+            type=_CAPSULE,
+            fromto=[*start, *end],
+            size=[handle.radius_m, 0, 0],
+            mass=HANDLE_MASS_KG / 3,
+            condim=4,
+            friction=[1.0, 0.02, 0.0001],
+            rgba=[0.55, 0.57, 0.6, 1.0],
+            **FIXTURE_CONTACT,
+        )

@@ -1,0 +1,265 @@
+"""Compile a bound task into one MuJoCo model: robot, fixtures, free bodies, colliders and sensors.
+
+Order matters: the robot's joints come first, then fixture joints, then free bodies, so that
+``qpos[:, :J]`` is ``SceneState.joint_pos`` without a gather. Sensors are added in the layout of
+:class:`SensorLayout`, so that one contiguous cast of ``sensordata`` refreshes the whole scene state.
+
+Collision bits: furniture is touched by the robot (2) and by free objects (4); the robot collides with
+whatever lists bit 2, never with itself; fixtures ignore the furniture they sit in.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+from blueprint_tune.tasks.spec import TaskSpec
+
+from blueprint_tune.config.paths import assets_dir
+from blueprint_tune.config.schema import PhysicsConfig, RobotConfig
+from blueprint_tune.errors import SimulatorError, nearest
+from blueprint_tune.mdp.state import Catalog
+from blueprint_tune.simulators.mujoco.fixtures import add_fixture
+from blueprint_tune.tasks.scene import Entity
+
+STATIC_CONTACT = {"contype": 0, "conaffinity": 6}
+FREE_CONTACT = {"contype": 4, "conaffinity": 6}
+NO_CONTACT = {"contype": 0, "conaffinity": 0}
+DRAWN_ONLY_GROUP = 2
+
+OBJECT_FRICTION = [1.0, 0.02, 0.0001]
+"""Sliding, torsional (m) and rolling (m) friction of an object whose manifest gives none."""
+
+STIFF_SOLIMP = [0.95, 0.99, 0.001, 0.5, 2.0]
+"""Contact impedance: with MuJoCo's default an arm presses a tin centimetres into a table."""
+
+_ROLE_RGBA = [0.85, 0.36, 0.22, 1.0]
+_PALETTE = ([0.76, 0.70, 0.60, 1], [0.58, 0.62, 0.66, 1], [0.68, 0.60, 0.50, 1], [0.80, 0.80, 0.78, 1])
+
+
+@dataclass(frozen=True)
+class SensorLayout:
+    """Columns of ``sensordata``: positions, quaternions, linear, angular velocities, contact forces."""
+
+    num_frames: int
+    num_contacts: int
+
+    @property
+    def size(self) -> int:
+        """Number of columns."""
+        return 13 * self.num_frames + 3 * self.num_contacts
+
+
+@dataclass(frozen=True)
+class CompiledScene:
+    """A compiled task.
+
+    Attributes:
+        robot_joints, fixture_joints: joint names in ``qpos`` order. free_bodies: names in ``qpos`` order.
+        free_geoms: per free body, its collision geom ids. pad_geoms: geom ids of the finger pads.
+    """
+
+    model: mujoco.MjModel
+    layout: SensorLayout
+    robot_joints: tuple[str, ...]
+    fixture_joints: tuple[str, ...]
+    free_bodies: tuple[str, ...]
+    free_geoms: tuple[tuple[int, ...], ...]
+    pad_geoms: tuple[int, ...]
+
+
+def compile_scene(task: TaskSpec, catalog: Catalog) -> CompiledScene:
+    """Build and compile the model of a task.
+
+    Raises SimulatorError when the robot file lacks a body, joint, site or actuator its config names.
+    """
+    spec = _robot_spec(task.robot)
+    _place_robot(spec, task)
+    _set_options(spec.option, task.physics)
+    world = spec.worldbody
+    world.add_light(pos=[0, 0, 4], dir=[0.2, 0.3, -1], castshadow=True)
+    for entity in task.jointed:
+        add_fixture(world, entity, _rgba(entity, role=True))
+    for entity in task.free:
+        _add_free(world, entity, entity in task.roles.values())
+    for index, entity in enumerate((*task.static, *task.pruned)):
+        _add_static(world, entity, index < len(task.static))
+    _add_floor(world)
+    layout = _add_sensors(spec, task, catalog)
+    model = _compile(spec, task)
+    return _describe(model, task, layout)
+
+
+def _robot_spec(robot: RobotConfig) -> mujoco.MjSpec:
+    path = robot.model if os.path.exists(robot.model) else str(assets_dir() / "robots" / robot.model)
+    try:
+        return mujoco.MjSpec.from_file(path)
+    except (ValueError, OSError) as error:
+        raise SimulatorError(f"robot '{robot.name}': cannot read its model {path}: {error}") from error
+
+
+def _place_robot(spec: mujoco.MjSpec, task: TaskSpec) -> None:
+    base = spec.body(task.robot.base_body)
+    if base is None:
+        bodies = [b.name for b in spec.bodies]
+        raise SimulatorError(
+            f"robot '{task.robot.name}' has no body '{task.robot.base_body}'. "
+            f"{nearest(task.robot.base_body, bodies)}"
+        )
+    x, y, z, yaw = task.robot_base
+    base.pos = [x, y, z]
+    base.quat = [np.cos(yaw / 2), 0, 0, np.sin(yaw / 2)]
+    if z > 0.02:
+        radius = 0.75 * task.robot.base_radius_m
+        spec.worldbody.add_geom(
+            name="robot_pedestal",
+            type=mujoco.mjtGeom.mjGEOM_CYLINDER,
+            size=[radius, z / 2, 0],
+            pos=[x, y, z / 2],
+            rgba=[0.25, 0.27, 0.3, 1],
+            **NO_CONTACT,
+        )
+
+
+def _set_options(option: mujoco.MjOption, physics: PhysicsConfig) -> None:
+    option.timestep = physics.dt_s
+    option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
+    option.impratio = physics.impratio
+    option.iterations = physics.solver_iterations
+    option.solver = mujoco.mjtSolver.mjSOL_NEWTON
+    # A diverged environment must be seen and reported, not silently put back to its start.
+    option.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
+
+
+def _rgba(entity: Entity, role: bool = False) -> list[float]:
+    if role:
+        return _ROLE_RGBA
+    return list(_PALETTE[sum(entity.category.encode()) % len(_PALETTE)])
+
+
+def _shape(entity: Entity) -> tuple[mujoco.mjtGeom, list[float]]:
+    x, y, z = entity.size
+    if entity.shape == "cylinder":
+        return mujoco.mjtGeom.mjGEOM_CYLINDER, [(x + y) / 4, z / 2, 0]
+    return mujoco.mjtGeom.mjGEOM_BOX, [x / 2, y / 2, z / 2]
+
+
+def _add_free(world: mujoco.MjsBody, entity: Entity, role: bool) -> None:
+    body = world.add_body(name=entity.id, pos=entity.position, quat=entity.quat)
+    body.add_freejoint(name=f"{entity.id}_free")
+    kind, size = _shape(entity)
+    body.add_geom(
+        name=entity.id,
+        type=kind,
+        size=size,
+        mass=entity.mass_kg,
+        condim=3,
+        solimp=STIFF_SOLIMP,
+        friction=[entity.friction, *OBJECT_FRICTION[1:]],
+        rgba=_rgba(entity, role),
+        **FREE_CONTACT,
+    )
+
+
+def _add_static(world: mujoco.MjsBody, entity: Entity, collides: bool) -> None:
+    kind, size = _shape(entity)
+    contact = STATIC_CONTACT if collides else NO_CONTACT
+    group = 0 if collides else DRAWN_ONLY_GROUP
+    world.add_geom(
+        name=entity.id,
+        type=kind,
+        size=size,
+        pos=entity.position,
+        quat=entity.quat,
+        friction=[entity.friction, *OBJECT_FRICTION[1:]],
+        solimp=STIFF_SOLIMP,
+        rgba=_rgba(entity),
+        group=group,
+        **contact,
+    )
+
+
+def _add_floor(world: mujoco.MjsBody) -> None:
+    world.add_geom(
+        name="floor",
+        type=mujoco.mjtGeom.mjGEOM_PLANE,
+        size=[10, 10, 0.1],
+        rgba=[0.86, 0.86, 0.84, 1],
+        **STATIC_CONTACT,
+    )
+
+
+def _add_sensors(spec: mujoco.MjSpec, task: TaskSpec, catalog: Catalog) -> SensorLayout:
+    kinds = mujoco.mjtSensor
+    for kind in (
+        kinds.mjSENS_FRAMEPOS,
+        kinds.mjSENS_FRAMEQUAT,
+        kinds.mjSENS_FRAMELINVEL,
+        kinds.mjSENS_FRAMEANGVEL,
+    ):
+        for frame in catalog.frames:
+            object_type, name = _frame_object(task, frame)
+            spec.add_sensor(type=kind, objtype=object_type, objname=name)
+    body = mujoco.mjtObj.mjOBJ_BODY
+    force_only, net_force, one = 1 << int(mujoco.mjtConDataField.mjCONDATA_FORCE), 3, 1
+    for request in catalog.contacts:
+        other = {} if request.against is None else {"reftype": body, "refname": request.against}
+        spec.add_sensor(
+            type=kinds.mjSENS_CONTACT,
+            objtype=body,
+            objname=request.body,
+            intprm=[force_only, net_force, one],
+            **other,
+        )
+    return SensorLayout(len(catalog.frames), len(catalog.contacts))
+
+
+def _frame_object(task: TaskSpec, frame: str) -> tuple[mujoco.mjtObj, str]:
+    if frame == "robot/ee":
+        return mujoco.mjtObj.mjOBJ_SITE, task.robot.ee_site
+    role, _, part = frame.partition("/")
+    entity = task.roles[role].id
+    return mujoco.mjtObj.mjOBJ_XBODY, f"{entity}_{part}" if part else entity
+
+
+def _compile(spec: mujoco.MjSpec, task: TaskSpec) -> mujoco.MjModel:
+    try:
+        return spec.compile()
+    except ValueError as error:
+        raise SimulatorError(
+            f"scene '{task.scene.id}' with robot '{task.robot.name}' does not compile: {error}"
+        ) from error
+
+
+def _describe(model: mujoco.MjModel, task: TaskSpec, layout: SensorLayout) -> CompiledScene:
+    joints = [model.joint(i).name for i in range(model.njnt)]
+    gripper = task.robot.gripper.joints if task.robot.gripper else []
+    robot_joints = (*task.robot.arm_joints, *gripper)
+    for name in robot_joints:
+        if name not in joints:
+            raise SimulatorError(f"robot '{task.robot.name}' has no joint '{name}'. {nearest(name, joints)}")
+    actuated = tuple(model.joint(model.actuator_trnid[a, 0]).name for a in range(model.nu))
+    if actuated != robot_joints or tuple(joints[: len(robot_joints)]) != robot_joints:
+        raise SimulatorError(
+            f"robot '{task.robot.name}': its actuators must drive {', '.join(robot_joints)} in this order, "
+            f"but the model has {', '.join(actuated)}."
+        )
+    free = tuple(entity.id for entity in task.free)
+    pads = tuple(
+        g
+        for finger in (task.robot.gripper.fingers if task.robot.gripper else [])
+        for g in range(model.ngeom)
+        if model.geom_bodyid[g] == model.body(finger).id and model.geom_priority[g] > 0
+    )
+    return CompiledScene(
+        model=model,
+        layout=layout,
+        robot_joints=robot_joints,
+        fixture_joints=tuple(f"{entity.id}_joint" for entity in task.jointed),
+        free_bodies=free,
+        free_geoms=tuple((model.geom(name).id,) for name in free),
+        pad_geoms=pads,
+    )

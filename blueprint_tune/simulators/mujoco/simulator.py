@@ -1,0 +1,206 @@
+"""The ``mujoco`` backend: one persistent ``mujoco.batch.Batch``, all environments in one call."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import mujoco
+import numpy as np
+import torch
+from blueprint_tune.tasks.spec import TaskSpec
+from mujoco.batch import Batch, SimulationError
+from numpy.typing import NDArray
+from torch import Tensor
+
+from blueprint_tune.errors import SimulatorError
+from blueprint_tune.mdp.state import Catalog, SceneState
+from blueprint_tune.simulators.base import Simulator, Starts
+from blueprint_tune.simulators.mujoco.kinematics import start_joint_positions
+from blueprint_tune.simulators.mujoco.render import render_environment
+from blueprint_tune.simulators.mujoco.scene_builder import CompiledScene, compile_scene
+
+VELOCITY_STAGE = int(mujoco.mjtStage.mjSTAGE_VEL)
+"""Positions, velocities and their sensors at the new state; free in a persistent batch."""
+
+
+class MujocoSimulator(Simulator):
+    """``num_envs`` copies of a compiled task on ``num_threads`` CPU threads.
+
+    Raises SimulatorError when the task does not compile or the robot cannot reach its start pose.
+    """
+
+    def __init__(
+        self, task: TaskSpec, catalog: Catalog, num_envs: int, num_threads: int, num_actions: int
+    ) -> None:
+        compiled = compile_scene(task, catalog)
+        start = start_joint_positions(compiled, task)
+        self.num_envs, self.device = num_envs, "cpu"
+        self.physics_dt_s = task.physics.dt_s
+        self.robot_joints = compiled.robot_joints
+        self.joint_names = compiled.robot_joints + compiled.fixture_joints
+        self.free_bodies = compiled.free_bodies
+        self.exact_state = True
+        self._compiled = compiled
+        self._batch = Batch(compiled.model, num_envs, num_threads, persistent=True)
+        self._bind_state(catalog, num_actions)
+        self._bind_randomized_fields()
+        self.joint_limits = np.array([compiled.model.joint(n).range for n in self.joint_names])
+        self.state.joint_limits = torch.from_numpy(self.joint_limits).float()
+        self.nominal = self._nominal(task, start)
+        everyone = np.arange(num_envs)
+        self.reset(everyone, self.nominal.take(np.zeros(num_envs, dtype=np.int64)))
+
+    def _bind_state(self, catalog: Catalog, num_actions: int) -> None:
+        """Make ``state``'s tensors views of one float32 buffer in the order of the sensors."""
+        batch, layout = self._batch, self._compiled.layout
+        self._qpos, self._qvel, self._ctrl = batch.bind("qpos"), batch.bind("qvel"), batch.bind("ctrl")
+        self._warmstart = batch.bind("qacc_warmstart")
+        self._sensors = _shared_tensor(batch.bind("sensordata"))
+        n, f, c = self.num_envs, layout.num_frames, layout.num_contacts
+        self._buffer = torch.zeros(n, layout.size)
+        state = SceneState(catalog, n, len(self.robot_joints), num_actions)
+        pos, quat, lin, ang, force = self._buffer.split([3 * f, 4 * f, 3 * f, 3 * f, 3 * c], dim=1)
+        state.frame_pos, state.frame_quat = pos.unflatten(1, (f, 3)), quat.unflatten(1, (f, 4))
+        state.frame_linvel, state.frame_angvel = lin.unflatten(1, (f, 3)), ang.unflatten(1, (f, 3))
+        self._force = force.unflatten(1, (c, 3)) if c else None
+        j = len(self.joint_names)
+        self._joint_pos = torch.from_numpy(self._qpos[:, :j])
+        self._joint_vel = torch.from_numpy(self._qvel[:, :j])
+        self.state = state
+
+    def _bind_randomized_fields(self) -> None:
+        """Per-environment mass, inertia and friction, so that resets can scale them."""
+        model, batch = self._compiled.model, self._batch
+        self._bodies = np.array([model.body(name).id for name in self.free_bodies], dtype=np.int64)
+        if not len(self._bodies):
+            return
+        self._mass, self._inertia = batch.expand("body_mass"), batch.expand("body_inertia")
+        self._friction = batch.expand("geom_friction")
+        self._mass_scale = np.ones((self.num_envs, len(self._bodies)))
+        self._friction_scale = np.ones((self.num_envs, len(self._bodies)))
+
+    def _nominal(self, task: TaskSpec, start: NDArray[np.float64]) -> Starts:
+        model = self._compiled.model
+        gripper = task.robot.gripper
+        fingers = [gripper.open_m] * len(gripper.joints) if gripper else []
+        fixtures = [model.joint(name).range[0] for name in self._compiled.fixture_joints]
+        count = len(task.free)
+        return Starts(
+            joint_pos=np.array([[*start, *fingers, *fixtures]]),
+            body_pos=np.array([e.position for e in task.free], dtype=np.float64).reshape(1, count, 3),
+            body_quat=np.array([e.quat for e in task.free], dtype=np.float64).reshape(1, count, 4),
+            mass_scale=np.ones((1, count)),
+            friction_scale=np.ones((1, count)),
+        )
+
+    def reset(self, env_ids: NDArray[np.int64], starts: Starts) -> None:
+        """See :meth:`Simulator.reset`."""
+        joints = len(self.joint_names)
+        robot = len(self.robot_joints)
+        self._qpos[env_ids, :joints] = starts.joint_pos
+        bodies = np.concatenate([starts.body_pos, starts.body_quat], axis=2)
+        self._qpos[env_ids, joints:] = bodies.reshape(len(env_ids), -1)
+        self._qvel[env_ids] = 0.0
+        self._warmstart[env_ids] = 0.0
+        self._ctrl[env_ids] = starts.joint_pos[:, :robot]
+        self.state.joint_targets[env_ids] = torch.from_numpy(starts.joint_pos[:, :robot]).float()
+        self._scale_bodies(env_ids, starts)
+        self._batch.forward(env_ids.astype(np.int32), VELOCITY_STAGE)
+        self._refresh()
+        self.state.contact_force[env_ids] = 0.0
+
+    def _scale_bodies(self, env_ids: NDArray[np.int64], starts: Starts) -> None:
+        """Write per-environment mass and friction of the environments whose scales changed."""
+        if not len(self._bodies):
+            return
+        model = self._compiled.model
+        changed = (self._mass_scale[env_ids] != starts.mass_scale).any(axis=1)
+        if changed.any():
+            ids = env_ids[changed]
+            scale = starts.mass_scale[changed]
+            columns = (ids[:, None], self._bodies[None, :])
+            self._mass[columns] = model.body_mass[self._bodies] * scale
+            self._inertia[columns] = model.body_inertia[self._bodies] * scale[..., None]
+            self._mass_scale[ids] = scale
+            self._batch.set_const(ids.astype(np.int32))
+        if (self._friction_scale[env_ids] == starts.friction_scale).all():
+            return
+        self._friction_scale[env_ids] = starts.friction_scale
+        for index, geoms in enumerate(self._compiled.free_geoms):
+            for geom in geoms:
+                scale = starts.friction_scale[:, index, None]
+                self._friction[env_ids, geom] = model.geom_friction[geom] * scale
+        # a finger pad's friction has priority over the object's: scale it with the first object's
+        for geom in self._compiled.pad_geoms:
+            scale = starts.friction_scale[:, 0, None]
+            self._friction[env_ids, geom] = model.geom_friction[geom] * scale
+
+    def set_joint_targets(self, position: Tensor) -> None:
+        """See :meth:`Simulator.set_joint_targets`."""
+        self.state.joint_targets.copy_(position)
+        self._ctrl[:] = position.numpy()
+
+    def step(self, num_physics_steps: int) -> None:
+        """See :meth:`Simulator.step`."""
+        try:
+            self._batch.step(nstep=num_physics_steps, stage=VELOCITY_STAGE)
+        except SimulationError as error:
+            raise SimulatorError(f"MuJoCo failed: {error}") from error
+        self._refresh()
+
+    def _refresh(self) -> None:
+        state = self.state
+        self._buffer.copy_(self._sensors)
+        state.joint_pos.copy_(self._joint_pos)
+        state.joint_vel.copy_(self._joint_vel)
+        if self._force is not None:
+            torch.linalg.vector_norm(self._force, dim=2, out=state.contact_force)
+
+    def save_state(self) -> dict[str, Any]:
+        """See :meth:`Simulator.save_state`."""
+        saved = {
+            "rows": torch.from_numpy(self._batch.state.copy()),
+            "buffer": self._buffer.clone(),
+            "contact_force": self.state.contact_force.clone(),
+            "joint_targets": self.state.joint_targets.clone(),
+        }
+        if len(self._bodies):
+            saved["mass_scale"] = torch.from_numpy(self._mass_scale.copy())
+            saved["friction_scale"] = torch.from_numpy(self._friction_scale.copy())
+        return saved
+
+    def load_state(self, saved: dict[str, Any]) -> None:
+        """See :meth:`Simulator.load_state`."""
+        everyone = np.arange(self.num_envs)
+        if len(self._bodies):
+            nominal = self.nominal.take(np.zeros(self.num_envs, dtype=np.int64))
+            nominal.mass_scale = saved["mass_scale"].numpy()
+            nominal.friction_scale = saved["friction_scale"].numpy()
+            self._scale_bodies(everyone, nominal)
+        self._batch.state[:] = saved["rows"].numpy()
+        self._batch.forward(None, VELOCITY_STAGE)
+        self._refresh()
+        self._buffer.copy_(saved["buffer"])
+        self.state.contact_force.copy_(saved["contact_force"])
+        self.state.joint_targets.copy_(saved["joint_targets"])
+
+    @property
+    def compiled(self) -> CompiledScene:
+        """The compiled model and its name tables."""
+        return self._compiled
+
+    def render(self, env_id: int = 0, width: int = 640, height: int = 480) -> NDArray[np.uint8]:
+        """See :meth:`Simulator.render`."""
+        return render_environment(self._batch, env_id, width, height)
+
+    def close(self) -> None:
+        """See :meth:`Simulator.close`."""
+        del self._batch
+
+
+def _shared_tensor(array: NDArray[np.float64]) -> Tensor:
+    """A tensor over a read-only array of the batch; nothing here writes to it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(array)
