@@ -167,7 +167,10 @@ def training_summary(
     trials: tuple[TrialCurves, ...],
     wall_s: float,
 ) -> dict[str, Any]:
-    """The document ``training_summary.json``: the trial behind the policy, and all trials beside it."""
+    """The document ``training_summary.json``: the trial behind the policy, and all trials beside it.
+
+    ``benchmark_success_rate`` is for whoever runs the benchmark to fill in.
+    """
     return {
         "job_id": job_id,
         "scene_id": scene_id,
@@ -178,6 +181,7 @@ def training_summary(
         "total_timesteps": _whole(best.last("env_steps")),
         "wall_time_s": wall_s,
         "selection_success_rate": best.last(SUCCESS),
+        "benchmark_success_rate": None,
         "trials": [
             {
                 "trial_id": trial.trial_id,

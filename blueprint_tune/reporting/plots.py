@@ -1,0 +1,171 @@
+"""Pictures of numbers. Each function takes what it draws and returns one ``<svg>`` element."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import (
+    EngFormatter,
+    FuncFormatter,
+    LogLocator,
+    MaxNLocator,
+    NullLocator,
+    PercentFormatter,
+)
+from numpy.typing import NDArray
+
+from blueprint_tune.reporting.svg import ACCENT, INK, MUTED, SERIES, style, to_svg
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A curve: (x, y) of equal length and what it is called."""
+
+    label: str
+    x: Floats
+    y: Floats
+
+
+@dataclass(frozen=True)
+class Range:
+    """A rate and its interval, all in [0, 1]."""
+
+    label: str
+    rate: float
+    low: float
+    high: float
+
+
+def interval_plot(ranges: Sequence[Range]) -> str:
+    """Success rates with their intervals on one axis, the first one emphasised."""
+    with style():
+        figure = Figure(figsize=(5.6, 0.55 + 0.34 * len(ranges)), layout="constrained")
+        axes = figure.add_subplot()
+        for row, r in enumerate(ranges):
+            color = ACCENT if row == 0 else MUTED
+            width = 5.0 if row == 0 else 3.0
+            axes.plot([r.low, r.high], [row, row], color=color, linewidth=width, alpha=0.4)
+            axes.plot([r.rate], [row], "o", color=color, markersize=8 if row == 0 else 5.5)
+        axes.set(xlim=(-0.02, 1.02), ylim=(len(ranges) - 0.5, -0.5))
+        axes.set_yticks(range(len(ranges)), [r.label for r in ranges], color=INK)
+        axes.xaxis.set_major_formatter(PercentFormatter(1.0))
+        axes.set_xticks(np.linspace(0, 1, 6))
+        axes.grid(visible=False, axis="y")
+        axes.spines[["left", "bottom"]].set_visible(False)
+    said = "; ".join(f"{r.label} {r.rate:.0%}, interval {r.low:.0%} to {r.high:.0%}" for r in ranges)
+    return to_svg(figure, "intervals", "Success with 95% intervals", said)
+
+
+def success_plot(
+    best: Line, default: Line | None, others: Sequence[Line], benchmark: Range, checkpoint_env_steps: float
+) -> str:
+    """Success over env steps: the best trial in front, the default settings dashed, the others behind.
+
+    ``benchmark`` stands where the checkpoint was taken that it measured.
+    """
+    with style():
+        figure = Figure(figsize=(9.2, 3.5), layout="constrained")
+        axes = figure.add_subplot()
+        for number, line in enumerate(others):
+            label = f"{len(others)} other trial{'s' if len(others) > 1 else ''}" if number == 0 else None
+            axes.plot(line.x, line.y, color=MUTED, linewidth=1.0, alpha=0.55, label=label)
+        if default is not None:
+            axes.plot(
+                default.x, default.y, color=INK, linewidth=1.4, linestyle=(0, (4, 3)), label=default.label
+            )
+        marker = "o" if len(best.x) < 40 else None
+        axes.plot(
+            best.x, best.y, color=ACCENT, linewidth=2.4, marker=marker, markersize=3.5, label=best.label
+        )
+        _mark_benchmark(axes, checkpoint_env_steps, benchmark)
+        axes.set(ylim=(-0.03, 1.05), xlabel="env steps")
+        axes.set_xlim(left=0)
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+        axes.legend(loc="upper left", bbox_to_anchor=(0.0, 1.12), ncols=4, handlelength=1.6)
+    return to_svg(figure, "success", "Success during training", _describe([best], "success"))
+
+
+def _mark_benchmark(axes: Axes, x: float, benchmark: Range) -> None:
+    spread = [[benchmark.rate - benchmark.low], [benchmark.high - benchmark.rate]]
+    marks = axes.errorbar(
+        [x], [benchmark.rate], spread, fmt="D", color=INK, elinewidth=1.4, capsize=4, zorder=5
+    )
+    marks.set_label(benchmark.label)
+
+
+def lines_plot(name: str, title: str, lines: Sequence[Line]) -> str:
+    """Several curves on one pair of axes, named at the side in the order of their last values."""
+    with style():
+        figure = Figure(figsize=(9.2, 3.3), layout="constrained")
+        axes = figure.add_subplot()
+        ranked = sorted(lines, key=lambda line: -line.y[-1] if len(line.y) else 0.0)
+        for number, line in enumerate(ranked):
+            dash = "-" if number < len(SERIES) else (0, (3, 2))
+            axes.plot(line.x, line.y, color=SERIES[number % len(SERIES)], linestyle=dash, label=line.label)
+        axes.axhline(0.0, color=MUTED, linewidth=0.8)
+        axes.set(xlabel="env steps")
+        axes.set_xlim(left=0)
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), handlelength=1.4)
+    return to_svg(figure, name, title, _describe(ranked, title))
+
+
+def small_plot(name: str, line: Line, log: bool = False, percent: bool = False) -> str:
+    """One curve in a small panel, its name above and its last value beside it."""
+    with style():
+        figure = Figure(figsize=(3.5, 1.75))
+        axes = figure.add_axes((0.155, 0.14, 0.825, 0.71))
+        axes.plot(line.x, line.y, color=ACCENT, linewidth=1.5)
+        if len(line.x):
+            axes.plot(line.x[-1:], line.y[-1:], "o", color=ACCENT, markersize=3.5)
+            axes.set_title(f"{line.y[-1]:.0%}" if percent else short(line.y[-1]), loc="right", color=MUTED)
+        axes.set_title(line.label)
+        axes.set_xlim(left=0)
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+        _scale(axes, log, percent)
+    return to_svg(figure, name, line.label, _describe([line], line.label))
+
+
+def _scale(axes: Axes, log: bool, percent: bool) -> None:
+    if log:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+        axes.yaxis.set_minor_locator(NullLocator())
+    else:
+        axes.yaxis.set_major_locator(MaxNLocator(4))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0) if percent else FuncFormatter(lambda v, _: short(v)))
+
+
+def short(value: float) -> str:
+    """A number in six characters or so: 2.46M, 12.3k, 0.0312, 3e-05."""
+    size = abs(value)
+    if 0 < size < 1e-3 or size >= 1e12:
+        return f"{value:.2g}"
+    # Not 1e3k: what rounds up to a thousand of a unit is shown in the next one.
+    for unit, factor in (("", 1.0), ("k", 1e3), ("M", 1e6)):
+        shown = f"{value / factor:.3g}"
+        if "e" not in shown and (unit or size < 9999.5) and (abs(float(shown)) < 1000 or not unit):
+            return shown + unit
+    return f"{value / 1e9:.3g}G"
+
+
+def _describe(lines: Sequence[Line], what: str) -> str:
+    """What a curve shows, in words."""
+    said = []
+    for line in lines:
+        if len(line.x) == 0:
+            said.append(f"{line.label}: nothing was reported")
+            continue
+        said.append(
+            f"{line.label}: from {short(line.y[0])} to {short(line.y[-1])}, between {short(line.y.min())} "
+            f"and {short(line.y.max())}, over {short(line.x[-1])} env steps"
+        )
+    return f"{what}. " + "; ".join(said)

@@ -1,0 +1,193 @@
+"""What the report's tables and sentences say: plain rows made from a report's data, no HTML."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from blueprint_tune.reporting.curves import SUCCESS, TrialCurves
+from blueprint_tune.reporting.plots import short
+
+MISSING = "–"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The first thing a reader sees.
+
+    Attributes:
+        rate: "92%". sentence: what was counted. comparison: how it stands against the baselines.
+        good: whether the interval lies above every baseline's; None without baselines.
+    """
+
+    rate: str
+    sentence: str
+    comparison: str
+    good: bool | None
+
+
+@dataclass(frozen=True)
+class TrialRow:
+    """A line of the trial table; ``settings`` in the order of the table's setting columns."""
+
+    number: int
+    trial_id: str
+    best: bool
+    status: str
+    settings: tuple[str, ...]
+    env_steps: str
+    last: str
+    highest: str
+    share: float
+    """The last success rate for a bar, 0 when there is none."""
+
+
+@dataclass(frozen=True)
+class TrialTable:
+    """Trials from best to worst, and the names of the settings that differ between them."""
+
+    columns: tuple[str, ...]
+    rows: tuple[TrialRow, ...]
+
+
+@dataclass(frozen=True)
+class IndicatorRow:
+    """A sim2real indicator beside its target; ``passed`` is None where there is no value or no target."""
+
+    name: str
+    value: str
+    target: str
+    passed: bool | None
+
+
+def percent(rate: float | None) -> str:
+    """A rate in whole percent."""
+    return MISSING if rate is None else f"{100 * rate:.0f}%"
+
+
+def number(value: float | None) -> str:
+    """A number in few characters, or a dash."""
+    return MISSING if value is None else short(value)
+
+
+def duration(seconds: float) -> str:
+    """ "45 s", "7 min 20 s", "2 h 5 min"."""
+    whole = round(seconds)
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def verdict(benchmark: Mapping[str, Any]) -> Verdict:
+    """From the document ``benchmark_report.json``."""
+    summary, config = benchmark["summary"], benchmark["evaluation_config"]
+    low, high = summary["success_rate_95ci"]
+    baselines = benchmark["comparison_to_baseline"]["baselines"]
+    sentence = (
+        f"{summary['successes']} of {config['num_episodes']} episodes succeeded, on "
+        f"{len(config['fixed_seeds'])} fixed seeds with the policy's mean actions. The 95% interval is {percent(low)} to {percent(high)}."
+    )
+    if not baselines:
+        return Verdict(percent(summary["success_rate"]), sentence, "No baseline was run.", None)
+    good = all(low > b["success_rate_95ci"][1] for b in baselines.values())
+    rates = " and ".join(f"{name} actions {percent(b['success_rate'])}" for name, b in baselines.items())
+    judgement = (
+        f"Clearly better than doing nothing or acting at random: {rates}, from the same starts."
+        if good
+        else f"Not clearly better than a baseline: {rates}, from the same starts. Do not rely on this policy."
+    )
+    return Verdict(percent(summary["success_rate"]), sentence, judgement, good)
+
+
+def trial_table(trials: Sequence[TrialCurves], best_trial: str) -> TrialTable:
+    """The best trial first, then by last success; trials keep the number they were started under."""
+    columns = tuple(dict.fromkeys(key for trial in trials for key in trial.sampled))
+    rows = [
+        _trial_row(index, trial, trial.trial_id == best_trial, columns) for index, trial in enumerate(trials)
+    ]
+    return TrialTable(columns, tuple(sorted(rows, key=lambda row: (not row.best, -row.share, row.number))))
+
+
+def _trial_row(index: int, trial: TrialCurves, best: bool, columns: Sequence[str]) -> TrialRow:
+    last = trial.last(SUCCESS)
+    return TrialRow(
+        number=index,
+        trial_id=trial.trial_id,
+        best=best,
+        status=trial.status,
+        settings=tuple(
+            setting(trial.sampled.get(key), 3) if key in trial.sampled else "default" for key in columns
+        ),
+        env_steps=number(trial.last("env_steps")),
+        last=percent(last),
+        highest=percent(trial.best()),
+        share=last or 0.0,
+    )
+
+
+def setting(value: Any, digits: int = 12) -> str:
+    """A config value as a reader would type it, floats rounded to ``digits``."""
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    if isinstance(value, float):
+        return f"{value:.{digits}g}"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def indicator_rows(benchmark: Mapping[str, Any]) -> tuple[IndicatorRow, ...]:
+    """The sim2real indicators of ``benchmark_report.json``."""
+    rows = []
+    for name, value in benchmark["sim2real_indicators"].items():
+        verdict_ = benchmark["sim2real_verdict"][name]
+        sign = ">" if verdict_["target_is"] == "above" else "<"
+        target = MISSING if verdict_["target"] is None else f"{sign} {verdict_['target']:g}"
+        shown = "not measured" if value is None else f"{value:.3f}"
+        rows.append(IndicatorRow(name.replace("_", " "), shown, target, verdict_["passed"]))
+    return tuple(rows)
+
+
+def seed_rows(benchmark: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Seed, episodes, success, reward, length, time to success; the total last."""
+    rows = [
+        (
+            str(row["seed"]),
+            str(row["episodes"]),
+            percent(row["success_rate"]),
+            number(row["mean_reward"]),
+            number(row["mean_episode_length"]),
+            _seconds(row["completion_time_mean"]),
+        )
+        for row in benchmark["per_seed_results"]
+    ]
+    total, config = benchmark["results"], benchmark["evaluation_config"]
+    last = (
+        number(total["mean_reward"]),
+        number(total["mean_episode_length"]),
+        _seconds(total["completion_time_mean"]),
+    )
+    return [*rows, ("all", str(config["num_episodes"]), percent(total["success_rate"]), *last)]
+
+
+def _seconds(value: float | None) -> str:
+    return MISSING if value is None else f"{value:.2f} s"
+
+
+def config_lines(config: Mapping[str, Any], changed: Sequence[str]) -> list[tuple[str, str, bool]]:
+    """The resolved config as (dotted key, value, whether it differs from the default)."""
+    return [(key, setting(value), key in changed) for key, value in _flat(config)]
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for key, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            found += _flat(value, f"{prefix}{key}.")
+        else:
+            found.append((f"{prefix}{key}", value))
+    return found

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree as ET
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+from blueprint_tune.reporting.plots import (
+    Line,
+    Range,
+    interval_plot,
+    lines_plot,
+    short,
+    small_plot,
+    success_plot,
+)
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def line(label: str, *values: float) -> Line:
+    return Line(label, np.arange(1.0, len(values) + 1) * 1000, np.array(values))
+
+
+EMPTY = line("empty")
+RANGE = Range("benchmark", 0.9, 0.8, 0.95)
+PLOTS = {
+    "intervals": interval_plot([RANGE, Range("zero", 0.0, 0.0, 0.04)]),
+    "success": success_plot(
+        line("best", 0.1, 0.9), line("default", 0.0, 0.2), [line("x", 0.3)], RANGE, 2000.0
+    ),
+    "one trial": success_plot(EMPTY, None, [], RANGE, 0.0),
+    "lines": lines_plot("weighted", "Weighted", [line(f"term {k}", 0.1, k) for k in range(10)]),
+    "small": small_plot("a1", line("loss", 3.0, 2.0)),
+    "log": small_plot("a2", line("learning rate", 1e-3, 1e-5), log=True),
+    "constant": small_plot("a3", line("learning rate", 1e-3, 1e-3), log=True),
+    "percent": small_plot("a4", line("success", 0.1, 0.92), percent=True),
+    "nothing": small_plot("a5", EMPTY),
+}
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_plots_are_self_contained_accessible_svg(name: str) -> None:
+    text = PLOTS[name]
+    root = ET.fromstring(text)
+    assert root.tag == f"{SVG}svg"
+    assert root.get("role") == "img"
+    named = {element.get("id"): element.text for element in root.iter() if element.get("id")}
+    for label in str(root.get("aria-labelledby")).split():
+        assert named[label]
+    for link in re.findall(r'(?:url\(#|href="#)([^)"]+)', text):
+        assert link in named
+    assert "http" not in text.replace("http://www.w3.org/", "")
+    assert root.get("width") is None
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_colours_are_the_pages(name: str) -> None:
+    assert not re.search(r"#[0-9a-f]{6}", PLOTS[name])
+    assert "var(--" in PLOTS[name]
+    assert "DejaVu" not in PLOTS[name]
+
+
+def test_ids_do_not_meet() -> None:
+    ids = [i for text in PLOTS.values() for i in re.findall(r'\bid="([^"]+)"', text) if "success" not in i]
+    assert len(ids) == len(set(ids))
+
+
+def test_descriptions_say_what_the_picture_shows() -> None:
+    assert "zero 0%, interval 0% to 4%" in PLOTS["intervals"]
+    assert "loss: from 3 to 2, between 2 and 3, over 2k env steps" in PLOTS["small"]
+    assert "nothing was reported" in PLOTS["nothing"]
+
+
+def test_the_same_numbers_give_the_same_picture() -> None:
+    assert small_plot("a1", line("loss", 3.0, 2.0)) == PLOTS["small"]
+
+
+def test_labels_are_escaped() -> None:
+    ET.fromstring(small_plot("a", line('<b> & "c"', 1.0, 2.0)))
+
+
+def test_global_settings_of_matplotlib_are_left_alone() -> None:
+    before = dict(mpl.rcParams)
+    small_plot("a", line("x", 1.0, 2.0))
+    assert dict(mpl.rcParams) == before
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0, "0"),
+        (0.03123, "0.0312"),
+        (-0.0045, "-0.0045"),
+        (3e-5, "3e-05"),
+        (174.2, "174"),
+        (999.9, "1k"),
+        (9_999, "10k"),
+        (61_440, "61.4k"),
+        (999_999, "1M"),
+        (2_457_600, "2.46M"),
+        (7.7e9, "7.7G"),
+        (-1e20, "-1e+20"),
+    ],
+)
+def test_short_numbers(value: float, shown: str) -> None:
+    assert short(value) == shown

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from blueprint_tune.reporting.curves import TrialCurves
+from blueprint_tune.reporting.report import ReportData, facts, ranges, render, success_lines, write_report
+
+VOID = {"meta", "img", "link", "br", "wbr", "hr", "input"}
+
+
+class Page(HTMLParser):
+    """Collects elements and checks that they close in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def all(self, *tags: str) -> list[dict[str, str | None]]:
+        return [attrs for tag, attrs in self.elements if tag in tags]
+
+
+def test_numbers_beside_the_verdict(report: ReportData) -> None:
+    assert facts(report) == [
+        ("training", "7 min 41 s"),
+        ("trials", "4"),
+        ("env steps of the policy", "3k"),
+        ("updates of the policy", "3"),
+        ("control rate", "31.25 Hz"),
+        ("ONNX against torch", "3.6e-07"),
+    ]
+    assert facts(replace(report, onnx_success_rate=0.9))[-1] == ("ONNX in the simulator", "90%")
+    assert facts(replace(report, timings_s={}))[0][0] == "trials"
+
+
+def test_ranges_start_with_the_policy(report: ReportData) -> None:
+    assert [(r.label, r.rate, r.high) for r in ranges(report.benchmark)] == [
+        ("this policy", 0.92, 0.959),
+        ("zero", 0.0, 0.037),
+        ("random", 0.01, 0.055),
+    ]
+
+
+def test_success_lines_tell_best_default_and_others_apart(report: ReportData) -> None:
+    best, default, others, benchmark, at = success_lines(report)
+    assert best.label == "trial 2, the best"
+    assert best.y.tolist() == [0.1, 0.6, 0.95, 0.9]
+    assert default is not None
+    assert default.label == "trial 0, default settings"
+    assert [line.label for line in others] == ["trial 1"]
+    assert (benchmark.low, benchmark.high, at) == (0.85, 0.959, 3000.0)
+
+
+def test_the_default_settings_can_be_the_best(report: ReportData, trials: tuple[TrialCurves, ...]) -> None:
+    best, default, others, _, _ = success_lines(replace(report, best_trial="a_0"))
+    assert best.label == "trial 0, the best, default settings"
+    assert default is None
+    assert len(others) == 2
+    single = success_lines(replace(report, best_trial="a_0", trials=trials[:1]))
+    assert single[0].label == "trial 0, default settings"
+
+
+@pytest.fixture(scope="module")
+def text(report: ReportData, tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    write_report(report, path)
+    return path.read_text(encoding="utf-8")
+
+
+def test_the_page_is_one_accessible_file(text: str) -> None:
+    page = Page(text)
+    for element in page.all("img", "script", "link", "iframe", "source"):
+        assert str(element.get("src", element.get("href"))).startswith("data:")
+    assert page.all("script") == []
+    assert "@import" not in text
+    assert all(image.get("alt") for image in page.all("img"))
+    assert all(svg.get("aria-labelledby") for svg in page.all("svg"))
+    assert all(cell.get("scope") for cell in page.all("th"))
+    assert page.all("html")[0]["lang"] == "en"
+    assert len(page.all("h1")) == 1
+
+
+def test_ids_are_unique_and_links_lead_somewhere(text: str) -> None:
+    page = Page(text)
+    ids = Counter(attrs["id"] for _, attrs in page.elements if attrs.get("id"))
+    assert [name for name, count in ids.items() if count > 1] == []
+    for link in page.all("a"):
+        assert str(link["href"]).removeprefix("#") in ids
+    for _, attrs in page.elements:
+        for name in (attrs.get("aria-labelledby") or "").split():
+            assert name in ids
+
+
+def test_tables_that_scroll_can_be_reached_by_keyboard(text: str) -> None:
+    for region in [a for a in Page(text).all("div") if a.get("class") == "scroll"]:
+        assert region["tabindex"] == "0"
+        assert region.get("aria-labelledby") or region.get("aria-label")
+
+
+def test_what_others_wrote_is_escaped(text: str) -> None:
+    assert "<script>" not in text
+    assert "&lt;script&gt;alert" in text
+
+
+def test_it_says_what_matters_first(text: str) -> None:
+    body = re.sub(r"<style>.*?</style>", "", text, flags=re.DOTALL)
+    places = [
+        body.index(part)
+        for part in ("92%", "Learning", "Trials", "0.35 kg assumed", "python -m blueprint_tune")
+    ]
+    assert places == sorted(places)
+
+
+def test_both_colour_schemes_and_print_are_provided(text: str) -> None:
+    assert "prefers-color-scheme: dark" in text
+    assert "@media print" in text
+    light, dark = (
+        set(re.findall(r"(--[\w-]+):", block))
+        for block in re.findall(r":root \{(.*?)\}", text, re.DOTALL)[:2]
+    )
+    assert dark == light
+    assert {f"--{name}" for name in re.findall(r"var\(--([\w-]+)\)", text)} <= light
+
+
+def test_a_run_with_little_to_show(report: ReportData, trials: tuple[TrialCurves, ...]) -> None:
+    bare = TrialCurves("b", "completed", {}, ({"env_steps": 10.0, "eval/success_rate": 0.0},))
+    policy = {**report.policy, "joint_targets": None}
+    small = replace(
+        report,
+        trials=(bare,),
+        best_trial="b",
+        notes=(),
+        changes={},
+        picture_png=None,
+        timings_s={},
+        policy=policy,
+    )
+    text = render(small)
+    Page(text)
+    assert "<img" not in text
+    assert "All settings are the defaults." in text
+    assert "No reward terms were reported." in text

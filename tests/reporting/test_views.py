@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from blueprint_tune.reporting import views
+from blueprint_tune.reporting.curves import TrialCurves
+
+
+def test_the_verdict_counts_and_compares(benchmark_document: dict[str, Any]) -> None:
+    verdict = views.verdict(benchmark_document)
+    assert verdict.rate == "92%"
+    assert "92 of 100 episodes" in verdict.sentence
+    assert "85% to 96%" in verdict.sentence
+    assert verdict.good is True
+    assert "zero actions 0% and random actions 1%" in verdict.comparison
+
+
+def test_a_policy_within_reach_of_a_baseline_is_not_praised(benchmark_document: dict[str, Any]) -> None:
+    benchmark_document["comparison_to_baseline"]["baselines"]["random"]["success_rate_95ci"] = [0.8, 0.86]
+    verdict = views.verdict(benchmark_document)
+    assert verdict.good is False
+    assert "Not clearly better" in verdict.comparison
+
+
+def test_without_baselines_there_is_no_judgement(benchmark_document: dict[str, Any]) -> None:
+    benchmark_document["comparison_to_baseline"]["baselines"] = {}
+    assert views.verdict(benchmark_document).good is None
+
+
+def test_trials_are_ranked_and_keep_their_numbers(trials: tuple[TrialCurves, ...]) -> None:
+    table = views.trial_table(trials, "a_2")
+    assert table.columns == ("agent.learning_rate", "agent.rollouts")
+    assert [(row.number, row.best, row.last) for row in table.rows] == [
+        (2, True, "90%"),
+        (0, False, "60%"),
+        (1, False, "10%"),
+        (3, False, "–"),
+    ]
+    assert table.rows[0].settings == ("0.002", "16")
+    assert table.rows[1].settings == ("default", "default")
+    assert table.rows[2].settings == ("0.00312", "24")
+    assert table.rows[0].highest == "95%"
+    assert table.rows[3].share == 0.0
+
+
+def test_indicators(benchmark_document: dict[str, Any]) -> None:
+    smooth, jerk, force = views.indicator_rows(benchmark_document)
+    assert (smooth.name, smooth.value, smooth.target, smooth.passed) == (
+        "action smoothness",
+        "0.950",
+        "> 0.9",
+        True,
+    )
+    assert (jerk.value, jerk.target, jerk.passed) == ("0.080", "< 0.02", False)
+    assert (force.value, force.passed) == ("not measured", None)
+
+
+def test_seeds_and_their_total(benchmark_document: dict[str, Any]) -> None:
+    rows = views.seed_rows(benchmark_document)
+    assert rows[0] == ("42", "50", "92%", "85.3", "161", "4.13 s")
+    assert rows[-1] == ("all", "100", "92%", "85.3", "161", "–")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(True, "true"), (None, "null"), (0.1, "0.1"), (3, "3"), ("elu", "elu"), ([1, 2], "[1, 2]"), ({}, "{}")],
+)
+def test_settings_read_as_they_are_typed(value: Any, shown: str) -> None:
+    assert views.setting(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0.123, "0.1 s"), (45, "45 s"), (59.9, "1 min"), (440, "7 min 20 s"), (7500, "2 h 5 min")],
+)
+def test_durations(seconds: float, shown: str) -> None:
+    assert views.duration(seconds) == shown
+
+
+def test_config_lines_mark_what_changed() -> None:
+    lines = views.config_lines({"agent": {"lr": 0.1, "hidden": [2]}, "extra": {}, "name": None}, ["agent.lr"])
+    assert lines == [
+        ("agent.lr", "0.1", True),
+        ("agent.hidden", "[2]", False),
+        ("extra", "{}", False),
+        ("name", "null", False),
+    ]
