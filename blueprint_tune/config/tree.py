@@ -143,14 +143,14 @@ def _compose(overrides: Sequence[str], groups: Groups, extra: list[str]) -> tupl
 
 @contextmanager
 def _session() -> Iterator[None]:
-    """A Hydra for composing, also inside a running Hydra application, of which a process has one at a time."""
-    process = GlobalHydra.instance()
-    outer, process.hydra = process.hydra, None
+    """A Hydra for composing, also inside a Hydra application; a process has one at a time."""
+    outer = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(paths.conf_dir()), version_base="1.3"):
             yield
     finally:
-        process.hydra = outer
+        GlobalHydra.instance().hydra = outer  # leaving Hydra's context may have replaced the instance
 
 
 def _hydra(overrides: Sequence[str]) -> DictConfig:

@@ -77,10 +77,10 @@ def test_user_folders_reach_hydra_whatever_their_name(tmp_path: Path, name: str)
 
 
 def test_composing_inside_a_hydra_application_leaves_it_alone() -> None:
-    outer = GlobalHydra.instance()
+    before = GlobalHydra.instance().hydra
     with initialize_config_dir(str(paths.conf_dir()), version_base="1.3"):
-        application = outer.hydra
+        application = GlobalHydra.instance().hydra
         assert load([SCENE]).problems == []
         assert load(["+scene=kitchn_001"]).problems != []
-        assert outer.hydra is application
-    assert not outer.is_initialized()
+        assert GlobalHydra.instance().hydra is application
+    assert GlobalHydra.instance().hydra is before
