@@ -91,7 +91,8 @@ def verdict(benchmark: Mapping[str, Any]) -> Verdict:
     baselines = benchmark["comparison_to_baseline"]["baselines"]
     sentence = (
         f"{summary['successes']} of {config['num_episodes']} episodes succeeded, on "
-        f"{len(config['fixed_seeds'])} fixed seeds with the policy's mean actions. The 95% interval is {percent(low)} to {percent(high)}."
+        f"{len(config['fixed_seeds'])} fixed seeds with the policy's mean actions. "
+        f"The 95% interval is {percent(low)} to {percent(high)}."
     )
     if not baselines:
         return Verdict(percent(summary["success_rate"]), sentence, "No baseline was run.", None)
