@@ -11,6 +11,7 @@ then pitch about the turned y, then roll about the turned x.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -43,7 +44,7 @@ def read_manifest(path: str | Path, up_axis: Literal["auto", "y", "z"] = "auto")
     objects = read_objects(items, meters, notes)
     reading = _reading(objects, header, up_axis, _floors(header, meters, notes), notes)
     return Scene(
-        id=text(tree, "scene_id") or Path(path).stem,
+        id=_scene_id(tree, path, notes),
         path=str(path),
         entities=tuple(_entity(item, reading, meters, notes) for item in objects),
         environment=text(header, "environment_type"),
@@ -52,6 +53,15 @@ def read_manifest(path: str | Path, up_axis: Literal["auto", "y", "z"] = "auto")
         guesses=tuple(notes.guesses),
         digest=digest,
     )
+
+
+def _scene_id(tree: dict[str, Any], path: str | Path, notes: Notes) -> str:
+    """The scene's id as a name that is safe in paths."""
+    given = text(tree, "scene_id") or Path(path).stem
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "_", given).strip("._-")[:64] or "scene"
+    if name != tree.get("scene_id"):
+        notes.note(f"the scene_id {show(tree.get('scene_id'))!r} is called '{name}' here.")
+    return name
 
 
 def _meters(header: dict[str, Any], notes: Notes) -> float:

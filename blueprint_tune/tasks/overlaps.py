@@ -86,8 +86,8 @@ def support(entity: Entity, others: Sequence[Entity]) -> Entity | None:
     for other in others:
         low, high = other.bounds
         under = np.all((low[:2] <= entity.position[:2]) & (entity.position[:2] <= high[:2]))
-        near = -_TOUCHING_M < entity.bottom - high[2] < _FALL_M
-        if other is not entity and under and near and (best is None or high[2] > best.top):
+        below = other.position[2] < entity.position[2] and -_TOUCHING_M < entity.bottom - high[2] < _FALL_M
+        if other is not entity and under and below and (best is None or high[2] > best.top):
             best = other
     return best
 

@@ -96,10 +96,13 @@ def place(scene: Scene, roles: Mapping[str, Entity], robot: RobotConfig) -> Base
 
 
 def check_given(scene: Scene, roles: Mapping[str, Entity], robot: RobotConfig, base: Sequence[float]) -> Base:
-    """A base given by the user. Raises TaskPackageError when it stands in something or is out of reach."""
+    """A base given by the user, who may mount it on a table.
+
+    Raises TaskPackageError when something is where the robot would be, or a role is out of reach.
+    """
     x, y, z, yaw = (float(value) for value in base)
     around = [entity for entity in scene.entities if entity.id not in {role.id for role in roles.values()}]
-    obstacles = Obstacles(around, (), 0.0, z + _HEADROOM_M)
+    obstacles = Obstacles(around, (), z, z + _HEADROOM_M)
     if obstacles.distance(np.array([[x, y]]))[0] < robot.base_radius_m:
         raise TaskPackageError(
             f"{scene.id}: scene.robot_base [{x:g}, {y:g}] is within {robot.base_radius_m:g} m of an entity; "

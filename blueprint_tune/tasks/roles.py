@@ -39,10 +39,10 @@ class Casting:
 
     def __str__(self) -> str:
         role = self.config
-        joint = f" with a {role.joint} joint" if role.joint else ""
+        kind = f" with a {role.joint} joint" if role.joint else f" of kind {role.kind}"
         can = f" that is {' and '.join(role.affordances)}" if role.affordances else ""
         kinds = f" among {', '.join(role.categories)}" if role.categories else ""
-        return f"{role.kind} role '{self.role}'{joint}{can}{kinds}"
+        return f"role '{self.role}'{kind}{can}{kinds}"
 
 
 def bindings(castings: Sequence[Casting]) -> list[dict[str, Entity]]:
@@ -158,7 +158,7 @@ def _explicit(casting: Casting, wanted: str) -> Entity:
     reason = unfit(casting, entity)
     if reason is not None:
         raise TaskPackageError(
-            f"{scene.id}: {where} is '{wanted}', which cannot play the {casting}: it {reason}. "
+            f"{scene.id}: {where} is '{wanted}', which cannot play {casting}: it {reason}. "
             f"Leave {where} unset to take the best fitting entity."
         )
     return entity

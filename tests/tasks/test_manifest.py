@@ -254,3 +254,21 @@ def test_numbers_too_large_for_a_float_are_refused(
     text = json.dumps(kitchenette()).replace("0.375", "1e999")
     with pytest.raises(ManifestError, match="must be finite"):
         read(text)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("kitchen_1", "kitchen_1"),
+        ("../../etc", "etc"),
+        ("my kitchen", "my_kitchen"),
+        ("..", "scene"),
+        (3, "scene_manifest"),
+    ],
+)
+def test_scene_ids_are_safe_in_paths(
+    read: Callable[..., Scene], kitchenette: Callable[[], Json], given: Any, expected: str
+) -> None:
+    scene = read(kitchenette() | {"scene_id": given})
+    assert scene.id == expected
+    assert any("scene_id" in note for note in scene.notes) == (given != expected)
