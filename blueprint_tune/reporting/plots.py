@@ -19,6 +19,7 @@ from matplotlib.ticker import (
 from numpy.typing import NDArray
 
 from blueprint_tune.reporting.svg import ACCENT, INK, MUTED, SERIES, style, to_svg
+from blueprint_tune.reporting.views import short
 
 Floats = NDArray[np.float64]
 
@@ -141,20 +142,9 @@ def _scale(axes: Axes, log: bool, percent: bool) -> None:
         axes.yaxis.set_minor_locator(NullLocator())
     else:
         axes.yaxis.set_major_locator(MaxNLocator(4))
+    if percent:
+        axes.set(ylim=(-0.04, 1.04))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0) if percent else FuncFormatter(lambda v, _: short(v)))
-
-
-def short(value: float) -> str:
-    """A number in six characters or so: 2.46M, 12.3k, 0.0312, 3e-05."""
-    size = abs(value)
-    if 0 < size < 1e-3 or size >= 1e12:
-        return f"{value:.2g}"
-    # Not 1e3k: what rounds up to a thousand of a unit is shown in the next one.
-    for unit, factor in (("", 1.0), ("k", 1e3), ("M", 1e6)):
-        shown = f"{value / factor:.3g}"
-        if "e" not in shown and (unit or size < 9999.5) and (abs(float(shown)) < 1000 or not unit):
-            return shown + unit
-    return f"{value / 1e9:.3g}G"
 
 
 def _describe(lines: Sequence[Line], what: str) -> str:

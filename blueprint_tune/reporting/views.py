@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from blueprint_tune.reporting.curves import SUCCESS, TrialCurves
-from blueprint_tune.reporting.plots import short
 
 MISSING = "–"
 
@@ -60,6 +59,19 @@ class IndicatorRow:
     value: str
     target: str
     passed: bool | None
+
+
+def short(value: float) -> str:
+    """A number in six characters or so: 2.46M, 12.3k, 0.0312, 3e-05."""
+    size = abs(value)
+    if 0 < size < 1e-3 or size >= 1e12:
+        return f"{value:.2g}"
+    # Not 1e3k: what rounds up to a thousand of a unit is shown in the next one.
+    for unit, factor in (("", 1.0), ("k", 1e3), ("M", 1e6)):
+        shown = f"{value / factor:.3g}"
+        if "e" not in shown and (unit or size < 9999.5) and (abs(float(shown)) < 1000 or not unit):
+            return shown + unit
+    return f"{value / 1e9:.3g}G"
 
 
 def percent(rate: float | None) -> str:
@@ -177,6 +189,11 @@ def seed_rows(benchmark: Mapping[str, Any]) -> list[tuple[str, ...]]:
 
 def _seconds(value: float | None) -> str:
     return MISSING if value is None else f"{value:.2f} s"
+
+
+def provenance_rows(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(name, value) of versions and the like; groups such as ``libraries`` are laid open."""
+    return [(key.rpartition(".")[2].replace("_", " "), setting(value)) for key, value in _flat(provenance)]
 
 
 def config_lines(config: Mapping[str, Any], changed: Sequence[str]) -> list[tuple[str, str, bool]]:

@@ -12,7 +12,6 @@ from blueprint_tune.reporting.plots import (
     Range,
     interval_plot,
     lines_plot,
-    short,
     small_plot,
     success_plot,
 )
@@ -86,24 +85,3 @@ def test_global_settings_of_matplotlib_are_left_alone() -> None:
     before = dict(mpl.rcParams)
     small_plot("a", line("x", 1.0, 2.0))
     assert dict(mpl.rcParams) == before
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [
-        (0, "0"),
-        (0.03123, "0.0312"),
-        (-0.0045, "-0.0045"),
-        (3e-5, "3e-05"),
-        (174.2, "174"),
-        (999.9, "1k"),
-        (9_999, "10k"),
-        (61_440, "61.4k"),
-        (999_999, "1M"),
-        (2_457_600, "2.46M"),
-        (7.7e9, "7.7G"),
-        (-1e20, "-1e+20"),
-    ],
-)
-def test_short_numbers(value: float, shown: str) -> None:
-    assert short(value) == shown

@@ -79,6 +79,13 @@ def test_durations(seconds: float, shown: str) -> None:
     assert views.duration(seconds) == shown
 
 
+def test_provenance_is_laid_open() -> None:
+    rows = views.provenance_rows(
+        {"libraries": {"torch": "2.13.0", "hydra-core": "1.3.2"}, "git_dirty": False}
+    )
+    assert rows == [("torch", "2.13.0"), ("hydra-core", "1.3.2"), ("git dirty", "false")]
+
+
 def test_config_lines_mark_what_changed() -> None:
     lines = views.config_lines({"agent": {"lr": 0.1, "hidden": [2]}, "extra": {}, "name": None}, ["agent.lr"])
     assert lines == [
@@ -87,3 +94,24 @@ def test_config_lines_mark_what_changed() -> None:
         ("extra", "{}", False),
         ("name", "null", False),
     ]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0, "0"),
+        (0.03123, "0.0312"),
+        (-0.0045, "-0.0045"),
+        (3e-5, "3e-05"),
+        (174.2, "174"),
+        (999.9, "1k"),
+        (9_999, "10k"),
+        (61_440, "61.4k"),
+        (999_999, "1M"),
+        (2_457_600, "2.46M"),
+        (7.7e9, "7.7G"),
+        (-1e20, "-1e+20"),
+    ],
+)
+def test_short_numbers(value: float, shown: str) -> None:
+    assert views.short(value) == shown
