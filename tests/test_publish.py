@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -117,9 +118,14 @@ def make(tmp_path: Path) -> Make:
     return finished
 
 
+@functools.cache
+def _composed() -> ExperimentConfig:
+    return compose(["+scene=kitchen_001", "policy=drawer_manipulation", "sweep=asha", "preset=smoke"])
+
+
 def _config(store: Path, name: str) -> ExperimentConfig:
-    overrides = ["+scene=kitchen_001", "policy=drawer_manipulation", "sweep=asha", "preset=smoke"]
-    return compose([*overrides, f"storage.root={store}", f"name={name}"])
+    cfg = _composed()
+    return replace(cfg, name=name, storage=replace(cfg.storage, root=str(store)))
 
 
 def _layout(root: Path) -> list[str]:

@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from blueprint_tune.evaluation.statistics import bootstrap_interval, wilson_interval
 
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
+
+@PATIENT
 @given(st.integers(1, 500), st.floats(0, 1), st.sampled_from([0.8, 0.95, 0.99]))
 def test_wilson_is_scipys(n: int, share: float, confidence: float) -> None:
     successes = round(share * n)
@@ -18,6 +21,7 @@ def test_wilson_is_scipys(n: int, share: float, confidence: float) -> None:
     assert high == pytest.approx(expected.high, abs=1e-12)
 
 
+@PATIENT
 @given(st.integers(1, 500), st.floats(0, 1))
 def test_wilson_contains_the_rate_and_stays_a_rate(n: int, share: float) -> None:
     successes = round(share * n)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from blueprint_tune.config.schema import StorageConfig
@@ -128,6 +128,7 @@ def test_paths_never_go_up(storage: StoragePath, part: str) -> None:
         storage / part
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text())
 def test_an_accepted_id_is_one_plain_name(value: str) -> None:
     try:
