@@ -1,0 +1,58 @@
+"""What tests of several folders share: composed configs, environments, a private Ray."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import pytest
+
+from blueprint_tune.config.compose import compose
+from blueprint_tune.config.schema import ClusterConfig, ExperimentConfig
+
+if TYPE_CHECKING:
+    from blueprint_tune.envs.manipulation import ManipulationEnv
+
+SMALL_NETWORKS = ("agent.policy_hidden_dims=[16]", "agent.value_hidden_dims=[16]")
+
+
+@lru_cache(maxsize=64)
+def _config(*overrides: str) -> ExperimentConfig:
+    return compose(["+scene=kitchen_001", "preset=smoke", *SMALL_NETWORKS, *overrides])
+
+
+@pytest.fixture(scope="session")
+def config() -> Callable[..., ExperimentConfig]:
+    """config(*overrides) -> a composed experiment in kitchen_001, smoke preset, tiny networks."""
+    return _config
+
+
+@pytest.fixture
+def new_env(config: Callable[..., ExperimentConfig]) -> Iterator[Callable[..., ManipulationEnv]]:
+    """new_env(*overrides, num_envs=…, num_threads=…) -> an environment, closed after the test."""
+    import torch
+
+    from blueprint_tune.envs.factory import make_env
+
+    torch.set_num_threads(1)
+    opened: list[ManipulationEnv] = []
+
+    def make(*overrides: str, num_envs: int = 4, num_threads: int = 1) -> ManipulationEnv:
+        opened.append(make_env(config(f"backend.num_envs={num_envs}", *overrides), num_threads))
+        return opened[-1]
+
+    yield make
+    for env in opened:
+        env.close()
+
+
+@pytest.fixture(scope="session")
+def local_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One private Ray of two CPUs for all tests that need one: starting it takes seconds."""
+    from blueprint_tune.tuning.session import RaySession
+
+    log = tmp_path_factory.mktemp("ray") / "ray.log"
+    with RaySession(ClusterConfig(address=None, num_cpus=2), log) as session:
+        session.start()
+        yield
