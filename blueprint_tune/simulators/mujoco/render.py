@@ -11,12 +11,18 @@ from numpy.typing import NDArray
 
 from blueprint_tune.errors import SimulatorError
 
+_failure: str | None = None
+"""Why no picture can be drawn in this process: trying again would abort it."""
+
 
 def render_environment(batch: Batch, env_id: int, width: int, height: int) -> NDArray[np.uint8]:
     """(height, width, 3) picture of one environment from in front of the robot.
 
     Raises SimulatorError when no OpenGL platform works; MUJOCO_GL=osmesa or egl selects one.
     """
+    global _failure
+    if _failure is not None:
+        raise SimulatorError(_failure)
     model = batch.get_model(env_id)
     model.vis.global_.offwidth = max(model.vis.global_.offwidth, width)
     model.vis.global_.offheight = max(model.vis.global_.offheight, height)
@@ -24,10 +30,11 @@ def render_environment(batch: Batch, env_id: int, width: int, height: int) -> ND
         renderer = mujoco.Renderer(model, height, width)
     except Exception as error:  # OpenGL platforms fail with errors of many kinds
         platform = os.environ.get("MUJOCO_GL", "the default platform")
-        raise SimulatorError(
+        _failure = (
             f"cannot draw offscreen with {platform}: {error}. "
             "Install libosmesa6 and set MUJOCO_GL=osmesa, or use MUJOCO_GL=egl on a machine with a GPU."
-        ) from error
+        )
+        raise SimulatorError(_failure) from error
     try:
         renderer.update_scene(batch.get_data(env_id), _camera(model, batch, env_id), _options())
         return renderer.render()
