@@ -121,20 +121,26 @@ class RoleConfig:
 class ActionConfig:
     """How policy outputs in [-1, 1] become joint targets."""
 
-    kind: Literal["joint_position_delta"]
-    scale_rad: Positive
-    """Target change of an arm joint for an output of 1 held for one env step."""
-    windup_rad: Positive
-    """The target is kept within this distance of the measured joint position."""
+    kind: Literal["joint_position_delta", "ee_delta"]
     gripper: Literal["binary", "continuous", "none"]
+    scale_rad: Positive
+    """Change of a joint's target, or turn of the end effector's, for an output of 1 held for one env step."""
+    windup_rad: Positive
+    """A joint's target is kept within this distance of the measured joint."""
+    scale_m: Positive | None = None
+    """ee_delta: shift of the end effector's target for an output of 1 held for one env step."""
+    windup_m: Positive | None = None
+    """ee_delta: the target is kept within this distance of the measured end effector."""
+    axes: Literal["xyz", "xyz_yaw", "pose"] | None = None
+    """ee_delta: what is commanded; the rest of the orientation is held as it was at the start."""
 
 
 @dataclass(config=_STRICT)
 class StartConfig:
     """Where the end effector starts: above or in front of a role, before randomisation."""
 
-    near: str
-    """A frame, for example ``target`` or ``target/handle``."""
+    near: str | None
+    """A frame, for example ``target`` or ``target/handle``; null = where the home posture has the end effector."""
     offset_m: Annotated[list[float], Field(min_length=3, max_length=3)]
     """From that frame to the end effector: x towards the role from the robot, y left, z up."""
     approach: Literal["down", "forward"]

@@ -69,7 +69,8 @@ class VecEnv(ABC):
         """Start episode ``slots[i]`` of ``seeds[i]`` in environment i; returns (N, O) observations.
 
         When an episode ends, environment i goes on with slot ``slots[i] + num_envs``. ``stagger``
-        shortens the first episodes by different amounts, so that resets spread over time in training.
+        shortens the first episodes of groups of environments by different amounts, so that resets
+        spread over time in training.
         """
 
     @abstractmethod

@@ -12,13 +12,13 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-from blueprint_tune.tasks.spec import TaskSpec
 from numpy.typing import NDArray
 
 from blueprint_tune.config.schema import PolicyConfig
 from blueprint_tune.envs.random import uniform
 from blueprint_tune.errors import ConfigError, nearest
 from blueprint_tune.simulators.base import Starts
+from blueprint_tune.tasks.spec import TaskSpec
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

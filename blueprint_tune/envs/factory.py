@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import torch
-from blueprint_tune.tasks.spec import TaskSpec, bind_task, catalog
 
 from blueprint_tune.config.schema import ExperimentConfig
-from blueprint_tune.envs.actions import JointPositionDelta
+from blueprint_tune.envs.actions import Actions, make_actions
 from blueprint_tune.envs.draws import make_draws
 from blueprint_tune.envs.manipulation import ManipulationEnv
 from blueprint_tune.envs.task_terms import TaskTerms
 from blueprint_tune.simulators.registry import make_simulator
+from blueprint_tune.tasks.spec import TaskSpec, bind_task, catalog
 
 
 def check_task(config: ExperimentConfig) -> TaskSpec:
@@ -34,7 +34,7 @@ def make_env(config: ExperimentConfig, num_threads: int) -> ManipulationEnv:
     task = bind_task(config)
     names = catalog(task)
     terms = TaskTerms.bind(config.policy, names)
-    num_actions = _actions(config, torch.zeros(len(config.robot.arm_joints), 2)).num_actions
+    num_actions = len(_actions(config, torch.zeros(len(config.robot.arm_joints), 2)).names)
     simulator = make_simulator(
         config.backend.name, task, names, config.backend.num_envs, num_threads, num_actions
     )
@@ -42,5 +42,5 @@ def make_env(config: ExperimentConfig, num_threads: int) -> ManipulationEnv:
     return ManipulationEnv(task, simulator, actions, terms)
 
 
-def _actions(config: ExperimentConfig, joint_limits: torch.Tensor) -> JointPositionDelta:
-    return JointPositionDelta(config.policy.actions, config.robot, joint_limits)
+def _actions(config: ExperimentConfig, joint_limits: torch.Tensor) -> Actions:
+    return make_actions(config.policy.actions, config.robot, joint_limits)

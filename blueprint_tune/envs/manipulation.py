@@ -7,18 +7,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from blueprint_tune.tasks.spec import TaskSpec
 from numpy.typing import NDArray
 from torch import Tensor
 
 from blueprint_tune.config.schema import PolicyConfig
-from blueprint_tune.envs.actions import JointPositionDelta
+from blueprint_tune.envs.actions import Actions
 from blueprint_tune.envs.base import Ints, StepResult, VecEnv
 from blueprint_tune.envs.draws import Episodes
 from blueprint_tune.envs.history import History
 from blueprint_tune.envs.starts import StartSampler
 from blueprint_tune.envs.task_terms import TaskTerms
 from blueprint_tune.simulators.base import Simulator
+from blueprint_tune.tasks.spec import TaskSpec
+
+STAGGER_GROUPS = 16
+"""Groups of environments that reset together in training: spread enough to decorrelate a rollout,
+few enough that most env steps reset nobody."""
 
 
 class ManipulationEnv(VecEnv):
@@ -28,12 +32,10 @@ class ManipulationEnv(VecEnv):
         history: the last steps of every environment. policy: the policy config in force.
     """
 
-    def __init__(
-        self, task: TaskSpec, simulator: Simulator, actions: JointPositionDelta, terms: TaskTerms
-    ) -> None:
+    def __init__(self, task: TaskSpec, simulator: Simulator, actions: Actions, terms: TaskTerms) -> None:
         self.task, self.simulator, self.actions = task, simulator, actions
         self.num_envs, self.device = simulator.num_envs, simulator.device
-        self.num_actions, self.action_names = actions.num_actions, actions.names
+        self.num_actions, self.action_names = len(actions.names), actions.names
         self._decimation = task.physics.substeps * task.policy.action_repeat
         self.control_dt_s = self._decimation * task.physics.dt_s
         self.max_episode_steps = max(1, round(task.policy.episode_s / self.control_dt_s))
@@ -68,7 +70,8 @@ class ManipulationEnv(VecEnv):
         self._next_ready = np.ones(n, dtype=bool)
         self._limit = torch.full((n,), self.max_episode_steps)
         if stagger:
-            self._limit = 1 + torch.arange(n) * self.max_episode_steps // n
+            group = torch.arange(n) % STAGGER_GROUPS
+            self._limit = 1 + group * self.max_episode_steps // STAGGER_GROUPS
         self._raw_sums.zero_()
         self._summed_steps = 0
         self._observations = self._observe()
@@ -81,8 +84,7 @@ class ManipulationEnv(VecEnv):
         simulator, state = self.simulator, self.simulator.state
         state.previous_action.copy_(state.action)
         torch.clamp(actions, -1.0, 1.0, out=state.action)
-        measured = state.joint_pos[:, : state.num_robot_joints]
-        simulator.set_joint_targets(self.actions.targets(state.action, measured, state.joint_targets))
+        simulator.set_joint_targets(self.actions.apply(state.action, simulator))
         simulator.step(self._decimation)
         self._steps += 1
         state.elapsed_s.copy_(self._steps).mul_(self.control_dt_s)
@@ -149,9 +151,11 @@ class ManipulationEnv(VecEnv):
     def _start(self, env_ids: Ints, episodes: Episodes) -> None:
         state = self.simulator.state
         self.simulator.reset(env_ids, episodes.starts)
+        self.actions.restart(env_ids, self.simulator)
         for tensor in (state.action, state.previous_action, state.elapsed_s):
             tensor[env_ids] = 0.0
         state.start_frame_pos[env_ids] = state.frame_pos[env_ids]
+        state.start_joint_pos[env_ids] = state.joint_pos[env_ids]
         self._steps[env_ids] = 0
         self._held[env_ids] = 0
         self._succeeded[env_ids] = False
@@ -187,11 +191,13 @@ class ManipulationEnv(VecEnv):
         state = self.simulator.state
         return {
             "simulator": self.simulator.save_state(),
+            "actions": self.actions.state_dict(),
             "commands": {name: values.clone() for name, values in state.commands.items()},
             "action": state.action.clone(),
             "previous_action": state.previous_action.clone(),
             "elapsed_s": state.elapsed_s.clone(),
             "start_frame_pos": state.start_frame_pos.clone(),
+            "start_joint_pos": state.start_joint_pos.clone(),
             "success_condition": state.success_condition.clone(),
             "seeds": torch.from_numpy(self._seeds.copy()),
             "slots": torch.from_numpy(self._slots.copy()),
@@ -205,11 +211,13 @@ class ManipulationEnv(VecEnv):
         """See :meth:`VecEnv.load_state`."""
         state = self.simulator.state
         self.simulator.load_state(saved["simulator"])
+        self.actions.load_state_dict(saved["actions"])
         state.commands = {name: values.clone() for name, values in saved["commands"].items()}
         state.action.copy_(saved["action"])
         state.previous_action.copy_(saved["previous_action"])
         state.elapsed_s.copy_(saved["elapsed_s"])
         state.start_frame_pos.copy_(saved["start_frame_pos"])
+        state.start_joint_pos.copy_(saved["start_joint_pos"])
         state.success_condition = saved["success_condition"].clone()
         self._seeds, self._slots = saved["seeds"].numpy().copy(), saved["slots"].numpy().copy()
         steps, held, succeeded, limit = saved["counters"].clone()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from blueprint_tune.tasks.spec import TaskSpec
 from numpy.typing import NDArray
 
 from blueprint_tune.config.schema import PolicyConfig
@@ -17,6 +16,7 @@ from blueprint_tune.errors import ConfigError
 from blueprint_tune.mdp.state import SceneState
 from blueprint_tune.mdp.terms import BoundTerm
 from blueprint_tune.simulators.base import Simulator
+from blueprint_tune.tasks.spec import TaskSpec
 
 MAX_ATTEMPTS = 64
 """A start that is still inside the success region after this many draws means the task is ill-posed."""
@@ -44,7 +44,8 @@ class StartSampler:
             redrawn = self._draw(Draw(seeds[again], slots[again], np.full(len(again), attempt)))
             episodes.put(again, redrawn)
         raise ConfigError(
-            f"policy '{self._policy_name}': {len(again)} starts lay inside the success region {MAX_ATTEMPTS} times in a row. "
+            f"policy '{self._policy_name}': {len(again)} starts lay inside the success region "
+            f"{MAX_ATTEMPTS} times in a row. "
             "Widen the ranges of its commands or events."
         )
 

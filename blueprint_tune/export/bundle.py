@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.errors import ConfigError
-from blueprint_tune.export.onnx import OPSET, JointTargets, export_onnx, names_and_sizes
+from blueprint_tune.export.onnx import OPSET, JointTargets, controller, export_onnx, names_and_sizes
 from blueprint_tune.learning.networks import DeployablePolicy, mlp
 
 FORMAT_VERSION = 1
@@ -133,6 +133,7 @@ def policy_config(
         "observation_clip": cfg.agent.observation_clip,
         "observation_order": [name for name, _ in facts.observation_names],
         "joint_targets": dict(joints.numbers) if joints else None,
+        "controller": controller(cfg.policy.actions, cfg.robot),
         "onnx": {
             "file": "policy.onnx",
             "opset": OPSET,
@@ -204,6 +205,8 @@ def _metadata(cfg: ExperimentConfig, facts: PolicyFacts, joints: JointTargets | 
     }
     if joints:
         metadata["joint_targets"] = json.dumps(joints.numbers)
+    else:
+        metadata["controller"] = json.dumps(controller(cfg.policy.actions, cfg.robot))
     return metadata
 
 

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from blueprint_tune.config.schema import ActionConfig, RobotConfig
-from blueprint_tune.envs.actions import JointPositionDelta
+from blueprint_tune.envs.actions import DAMPING, POSE_GAIN, JointPositionDelta
 from blueprint_tune.errors import ExportMismatch
 
 OPSET = 20
@@ -53,8 +53,13 @@ class JointTargets:
 
 def joint_targets(
     actions: ActionConfig, robot: RobotConfig, joint_limits: NDArray[np.float64]
-) -> JointTargets:
-    """The joint targets of a robot; ``joint_limits``, (>= R, 2) rad or m, has the robot's joints first."""
+) -> JointTargets | None:
+    """The joint targets of a robot; ``joint_limits``, (>= R, 2) rad or m, has the robot's joints first.
+
+    None where targets need the robot's Jacobian (``ee_delta``): :func:`controller` describes those.
+    """
+    if actions.kind != "joint_position_delta":
+        return None
     gripper = robot.gripper
     joints = (*robot.arm_joints, *(gripper.joints if gripper else ()))
     limits = torch.as_tensor(joint_limits[: len(joints)], dtype=torch.float32)
@@ -71,6 +76,31 @@ def joint_targets(
         "gripper_closed_m": gripper.closed_m if gripper else None,
     }
     return JointTargets(joints, limits, JointPositionDelta(actions, robot, limits).targets, numbers)
+
+
+def controller(actions: ActionConfig, robot: RobotConfig) -> dict[str, Any] | None:
+    """Frame, gains and limits of the end-effector controller that turns actions into joint targets.
+
+    None where the graph computes the joint targets itself.
+    """
+    if actions.kind != "ee_delta":
+        return None
+    gripper = robot.gripper
+    return {
+        "kind": actions.kind,
+        "frame": robot.ee_site,
+        "axes": actions.axes,
+        "scale_m": actions.scale_m,
+        "scale_rad": actions.scale_rad,
+        "windup_m": actions.windup_m,
+        "windup_rad": actions.windup_rad,
+        "damping": DAMPING,
+        "pose_gain": POSE_GAIN,
+        "arm_joints": list(robot.arm_joints),
+        "gripper": actions.gripper,
+        "gripper_open_m": gripper.open_m if gripper else None,
+        "gripper_closed_m": gripper.closed_m if gripper else None,
+    }
 
 
 class OnnxPolicy:

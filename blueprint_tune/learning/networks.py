@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -23,7 +24,7 @@ In On-Policy Reinforcement Learning?, 2020, section 3.2)."""
 def mlp(sizes: list[int], activation: str, output_gain: float) -> nn.Sequential:
     """Linear layers with orthogonal weights, activations between them, none after the last."""
     layers: list[nn.Module] = []
-    for index, (inputs, outputs) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for index, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
         linear = nn.Linear(inputs, outputs)
         last = index == len(sizes) - 2
         nn.init.orthogonal_(linear.weight, output_gain if last else math.sqrt(2.0))
@@ -37,7 +38,7 @@ def box(size: int) -> gymnasium.spaces.Box:
     return gymnasium.spaces.Box(-math.inf, math.inf, (size,))
 
 
-class GaussianPolicy(GaussianMixin, Model):  # type: ignore[misc]
+class GaussianPolicy(GaussianMixin, Model):
     """Mean from a network, one learned standard deviation an action."""
 
     def __init__(
@@ -53,7 +54,7 @@ class GaussianPolicy(GaussianMixin, Model):  # type: ignore[misc]
         return self.net(inputs["observations"]), {"log_std": self.log_std}
 
 
-class ValueFunction(DeterministicMixin, Model):  # type: ignore[misc]
+class ValueFunction(DeterministicMixin, Model):
     """Normalised value of a normalised observation."""
 
     def __init__(self, observations: int, hidden: list[int], activation: str) -> None:
@@ -68,6 +69,9 @@ class ValueFunction(DeterministicMixin, Model):  # type: ignore[misc]
 
 class DeployablePolicy(nn.Module):
     """Raw observations (N, O) -> mean actions (N, A) in [-1, 1]: normaliser, network and clip in one."""
+
+    mean: Tensor
+    scale: Tensor
 
     def __init__(self, net: nn.Sequential, mean: Tensor, variance: Tensor, clip: float) -> None:
         super().__init__()

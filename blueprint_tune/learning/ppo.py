@@ -37,7 +37,7 @@ VALUE_CLIP_STD = 5.0
 """Predicted values are clipped to this many standard deviations, as skrl's scaler does."""
 
 
-class PPOAgent(PPO):  # type: ignore[misc]
+class PPOAgent(PPO):
     """One policy in training. All randomness comes from ``generator``."""
 
     def __init__(

@@ -26,9 +26,7 @@ class Selection:
         self._trained_s, self._spent_s, self._last_s = 0.0, 0.0, 0.0
         self._success_rate = -1.0
 
-    def evaluate(
-        self, env: VecEnv, act: Callable[[Tensor], Tensor], trained_s: float
-    ) -> dict[str, float]:
+    def evaluate(self, env: VecEnv, act: Callable[[Tensor], Tensor], trained_s: float) -> dict[str, float]:
         """Metrics of the newest evaluation; ``trained_s`` is the training time since the last call."""
         self._trained_s += trained_s
         allowed_s = self._config.max_time_fraction * (self._trained_s + self._spent_s)

@@ -10,6 +10,9 @@ from torch import Tensor
 from blueprint_tune.mdp.state import Command, Contact, Frame, Joint, SceneState
 from blueprint_tune.mdp.terms import Against, term
 
+MIN_JOINT_ERROR = 1e-3
+"""rad or m; honest starts are far from the command, so this only guards the division."""
+
 
 @term("reward")
 def distance_kernel(state: SceneState, a: Frame, b: Frame, std_m: float, slack_m: float = 0.0) -> Tensor:
@@ -52,10 +55,16 @@ def lifted(
 
 @term("reward")
 def joint_progress(state: SceneState, joint: Joint, to: Command) -> Tensor:
-    """1 where a joint is at the commanded fraction of its range, falling linearly to 0 at the other end."""
+    """Part of the way from where a joint began the episode to the commanded fraction of its range.
+
+    1 at the command, 0 at the start and beyond it: nothing is earned by a start that happens to lie near
+    the command, and a clumsy first touch costs nothing, so that the handle is worth approaching.
+    """
     lower, upper = state.joint_limits[joint.index]
-    fraction = (state.joint_pos[:, joint.index] - lower) / (upper - lower)
-    return 1.0 - (fraction - state.commands[to.name][:, 0]).abs()
+    wanted = lower + state.commands[to.name][:, 0] * (upper - lower)
+    error = (state.joint_pos[:, joint.index] - wanted).abs()
+    at_start = (state.start_joint_pos[:, joint.index] - wanted).abs()
+    return (1.0 - error / at_start.clamp_min(MIN_JOINT_ERROR)).clamp_min(0.0)
 
 
 @term("reward")

@@ -17,14 +17,16 @@ from torch import Tensor
 from blueprint_tune.errors import ConfigError, nearest
 
 
-class Frame(NamedTuple):
+@dataclass(frozen=True)
+class Frame:
     """A reference to a frame: of the scene (``index``) or of a command (``command`` is its name)."""
 
     index: int
     command: str | None = None
 
 
-class Joint(NamedTuple):
+@dataclass(frozen=True)
+class Joint:
     """A reference to a joint of the robot or of a fixture."""
 
     index: int
@@ -115,7 +117,8 @@ class SceneState:
         contact_force: (N, C) newtons, magnitude of the net force of one contact request.
         num_robot_joints: the robot's joints are the first of ``joint_pos``. joint_targets: (N, R).
 
-    The environment keeps the rest: start_frame_pos: (N, F, 3). commands: name -> (N, d). action, previous_action: (N, A).
+    The environment keeps the rest: start_frame_pos: (N, F, 3).
+    start_joint_pos: (N, J). commands: name -> (N, d). action, previous_action: (N, A).
     elapsed_s: (N,). episode_s: length of an episode. success_condition: (N,) bool, this env step.
     """
 
@@ -134,6 +137,7 @@ class SceneState:
         self.frame_linvel, self.frame_angvel = zeros(f, 3), zeros(f, 3)
         self.start_frame_pos = zeros(f, 3)
         self.joint_pos, self.joint_vel = zeros(j), zeros(j)
+        self.start_joint_pos = zeros(j)
         self.joint_limits = torch.zeros(j, 2, device=device)
         self.contact_force = zeros(c)
         self.num_robot_joints = num_robot_joints

@@ -80,6 +80,10 @@ class Simulator(ABC):
         """Position targets, (N, R) rad or m in the order of ``robot_joints``; held until set again."""
 
     @abstractmethod
+    def ee_jacobian(self) -> Tensor:
+        """(N, 6, A): end-effector velocity (m/s, then rad/s, world axes) per velocity of each arm joint."""
+
+    @abstractmethod
     def step(self, num_physics_steps: int) -> None:
         """Advance every environment and refresh ``state``. Raises SimulatorError if physics failed."""
 

@@ -29,6 +29,8 @@ HANDLE_FRICTION = 1.0
 FIXTURE_DRAG = 5.0
 """Per second: what a moving drawer loses of its speed."""
 GRAVITY = np.array([0.0, 0.0, -9.81])
+_HOME = (0.36, 0.0, 0.69)
+"""Where the end effector is when a policy starts at home, in the base's axes, as a share of the reach."""
 _APPROACH = {"down": (0.0, 1.0, 0.0, 0.0), "forward": (0.5, 0.5, 0.5, 0.5)}
 """Orientation of the end effector in the base's axes, wxyz: z out of the gripper, y along its fingers."""
 
@@ -81,10 +83,19 @@ class Gantry:
 
     def _start_position(self, base: Floats) -> Floats:
         """(3,) where the end effector is while the arm is at home."""
-        role, _, part = self._task.policy.start.near.partition("/")
+        frame = self._task.policy.start.near
+        if frame is None:
+            return self._task.robot_base[:3] + base @ (self._task.robot.reach_m * np.array(_HOME))
+        role, _, part = frame.partition("/")
         entity = self._task.roles[role]
         near = entity.handle_position if part else entity.position
         return np.asarray(near + base @ np.asarray(self._task.policy.start.offset_m))
+
+    def jacobian(self) -> Floats:
+        """(6, A) velocity of the end effector per velocity of an arm joint; it moves but never turns."""
+        rows = np.zeros((6, self._arm))
+        rows[:3, :3] = self._axes.T
+        return rows
 
     def step(self, dt_s: float) -> None:
         """One physics step."""

@@ -116,6 +116,11 @@ class PointmassSimulator(Simulator):
         self.state.joint_targets.copy_(position)
         self._gantry.now["targets"][:] = position.numpy()
 
+    def ee_jacobian(self) -> Tensor:
+        """See :meth:`Simulator.ee_jacobian`."""
+        rows = torch.from_numpy(self._gantry.jacobian()).float()
+        return rows.expand(self.num_envs, -1, -1)
+
     def step(self, num_physics_steps: int) -> None:
         """See :meth:`Simulator.step`."""
         for _ in range(num_physics_steps):

@@ -5,11 +5,10 @@ from __future__ import annotations
 import importlib
 from typing import cast
 
-from blueprint_tune.tasks.spec import TaskSpec
-
 from blueprint_tune.errors import BackendUnavailable, nearest
 from blueprint_tune.mdp.state import Catalog
 from blueprint_tune.simulators.base import Simulator
+from blueprint_tune.tasks.spec import TaskSpec
 
 BACKENDS = {
     "mujoco": ("blueprint_tune.simulators.mujoco.simulator", "MujocoSimulator"),
@@ -20,7 +19,7 @@ BACKENDS = {
 def make_simulator(
     name: str, task: TaskSpec, catalog: Catalog, num_envs: int, num_threads: int, num_actions: int
 ) -> Simulator:
-    """Build the simulator ``name``. Raises BackendUnavailable when it does not exist or cannot be imported."""
+    """Build the simulator ``name``; raises BackendUnavailable when it does not exist or cannot load."""
     if name not in BACKENDS:
         raise BackendUnavailable(f"There is no backend '{name}'. {nearest(name, BACKENDS)}")
     module, attribute = BACKENDS[name]

@@ -1,6 +1,6 @@
 """Bodies with real joints and handles for articulated entities.
 
-Geometry follows the entity's own frame: origin at the box centre, the front at -y. The part that
+Geometry follows the entity's own frame, with the front where its handle points. The part that
 stays is a collider of the world; the part that moves is a body with one joint and, rigidly on it, the
 handle as a body of its own, so that terms can ask for its pose and its contacts.
 """
@@ -31,13 +31,14 @@ _BOX, _CAPSULE = mujoco.mjtGeom.mjGEOM_BOX, mujoco.mjtGeom.mjGEOM_CAPSULE
 def add_fixture(world: mujoco.MjsBody, entity: Entity, rgba: list[float]) -> None:
     """Add an articulated entity with its joint ``<id>_joint`` and its handle body ``<id>_handle``."""
     joint, handle = entity.joint, entity.handle
-    assert joint is not None and handle is not None
+    assert joint is not None
+    assert handle is not None
     if joint.fixed is not None:
         _add_fixed_part(world, entity, joint.fixed, rgba)
     body = world.add_body(name=entity.id, pos=entity.position, quat=entity.quat)
     _add_joint(body, entity.id, joint)
-    boxes = _drawer_boxes(joint.moving) if joint.kind == "prismatic" else [joint.moving]
-    density = entity.mass_kg / sum(float(np.prod(box.size)) for box in boxes)
+    boxes = _drawer_boxes(joint.moving, handle) if joint.kind == "prismatic" else [joint.moving]
+    density = entity.moving_mass_kg / sum(float(np.prod(box.size)) for box in boxes)
     for box in boxes:
         body.add_geom(
             type=_BOX, pos=box.center, size=box.size / 2, density=density, rgba=rgba, **FIXTURE_CONTACT
@@ -71,20 +72,28 @@ def _add_joint(body: mujoco.MjsBody, entity_id: str, joint: Joint) -> None:
     )
 
 
-def _drawer_boxes(moving: Box) -> list[Box]:
-    """Front (at -y), bottom, two sides and back of an open-topped drawer that fills ``moving``."""
-    width, depth, height = moving.size
+def _drawer_boxes(moving: Box, handle: Handle) -> list[Box]:
+    """Front, bottom, two sides and back of an open-topped drawer that fills ``moving``."""
+    front_axis = int(np.argmax(np.abs(handle.outward[:2])))
+    sign = np.sign(handle.outward[front_axis])
+    depth, width, height = moving.size[front_axis], moving.size[1 - front_axis], moving.size[2]
     t = PANEL_THICKNESS_M
     side = 0.7 * height
     low = (side - height) / 2
-    parts = (
-        ([0, (t - depth) / 2, 0], [width, t, height]),
-        ([0, 0, (t - height) / 2], [width - 2 * t, depth - 2 * t, t]),
-        ([(width - t) / 2, 0, low], [t, depth - 2 * t, side]),
-        ([(t - width) / 2, 0, low], [t, depth - 2 * t, side]),
-        ([0, (depth - t) / 2, low], [width, t, side]),
-    )
-    return [Box(moving.center + np.array(centre), np.array(size, dtype=float)) for centre, size in parts]
+
+    def box(ahead: float, beside: float, up: float, size: tuple[float, float, float]) -> Box:
+        """From (ahead, beside, up) and (depth, width, height) to the entity's axes."""
+        order = [0, 1, 2] if front_axis == 0 else [1, 0, 2]
+        centre = np.array([sign * ahead, beside, up])[order]
+        return Box(moving.center + centre, np.array(size)[order])
+
+    return [
+        box((depth - t) / 2, 0, 0, (t, width, height)),
+        box(0, 0, (t - height) / 2, (depth - 2 * t, width - 2 * t, t)),
+        box(0, (width - t) / 2, low, (depth - 2 * t, t, side)),
+        box(0, (t - width) / 2, low, (depth - 2 * t, t, side)),
+        box((t - depth) / 2, 0, low, (t, width, side)),
+    ]
 
 
 def _add_handle(body: mujoco.MjsBody, entity_id: str, handle: Handle) -> None:

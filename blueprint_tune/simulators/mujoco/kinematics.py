@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import mujoco
 import numpy as np
-from blueprint_tune.tasks.spec import TaskSpec
 from numpy.typing import NDArray
 
 from blueprint_tune.errors import SimulatorError
 from blueprint_tune.simulators.mujoco.scene_builder import CompiledScene
+from blueprint_tune.tasks.spec import TaskSpec
 
 Floats = NDArray[np.float64]
 
@@ -16,7 +16,10 @@ POSITION_TOLERANCE_M = 0.003
 ROTATION_TOLERANCE_RAD = 0.02
 DAMPING = 0.05
 """Damped least squares (Wampler 1986): large enough to stay calm near singular postures."""
-MAX_ITERATIONS = 300
+MAX_ITERATIONS = 200
+MAX_GUESSES = 40
+ENOUGH_ROOM_RAD = 0.3
+"""Postures nearer than this to a joint limit are avoided: a start there leaves no way out."""
 
 
 def start_joint_positions(compiled: CompiledScene, task: TaskSpec) -> Floats:
@@ -24,11 +27,11 @@ def start_joint_positions(compiled: CompiledScene, task: TaskSpec) -> Floats:
 
     Raises SimulatorError naming the frame and the remaining distance when the pose is out of reach.
     """
+    home = np.asarray(task.robot.home_rad)
+    frame = task.policy.start.near or "its home posture"
     model = compiled.model
     data = mujoco.MjData(model)
-    frame = task.policy.start.near
     position, rotation = _start_pose(model, data, task)
-    home = np.asarray(task.robot.home_rad)
     solved, error_m = _best_solution(model, data, task, home, position, rotation)
     if error_m > POSITION_TOLERANCE_M:
         base = np.asarray(task.robot_base[:3])
@@ -48,38 +51,55 @@ def _best_solution(
     position: Floats,
     rotation: Floats,
 ) -> tuple[Floats, float]:
-    """Try the home posture first, then postures around it; fixed seed, so the same scene starts alike."""
+    """The solution nearest to the home posture among those with room to the joint limits.
+
+    The guesses come from a fixed seed, so the same scene starts alike.
+    """
     rng = np.random.default_rng(0)
-    best, best_error = home, np.inf
-    for attempt in range(12):
-        guess = home if attempt == 0 else home + rng.normal(0.0, 0.4, home.shape)
+    limits = np.array([model.joint(name).range for name in task.robot.arm_joints])
+    best, best_error, best_cost = home, np.inf, np.inf
+    for attempt in range(MAX_GUESSES):
+        guess = home if attempt == 0 else np.clip(home + rng.normal(0, 0.5, home.shape), *limits.T)
         solved, error = _solve(model, data, task, guess, position, rotation)
-        if error < best_error:
-            best, best_error = solved, error
-        if best_error < POSITION_TOLERANCE_M:
-            break
+        room = float(np.minimum(solved - limits[:, 0], limits[:, 1] - solved).min())
+        cramped = max(0.0, ENOUGH_ROOM_RAD - room) / ENOUGH_ROOM_RAD
+        cost = float(np.linalg.norm(solved - home)) + 10.0 * cramped
+        if error < POSITION_TOLERANCE_M:
+            error = 0.0
+        if (error, cost) < (best_error, best_cost):
+            best, best_error, best_cost = solved, error, cost
     return best, float(best_error)
 
 
 def _start_pose(model: mujoco.MjModel, data: mujoco.MjData, task: TaskSpec) -> tuple[Floats, Floats]:
     """Position (3,) and rotation matrix (3, 3) of the end effector at the start."""
-    mujoco.mj_forward(model, data)
-    role, _, part = task.policy.start.near.partition("/")
-    entity = task.roles[role].id
-    body = data.body(f"{entity}_{part}" if part else entity)
+    origin = _origin(model, data, task)
     yaw = task.robot_base[3]
     forward = np.array([np.cos(yaw), np.sin(yaw), 0.0])
     left = np.array([-np.sin(yaw), np.cos(yaw), 0.0])
     up = np.array([0.0, 0.0, 1.0])
     offset = task.policy.start.offset_m
-    position = body.xpos + forward * offset[0] + left * offset[1] + up * offset[2]
+    position = origin + forward * offset[0] + left * offset[1] + up * offset[2]
     if task.policy.start.approach == "down":
         # the hand's z axis points out of the gripper, its y axis along the fingers' travel
         return position, np.column_stack([forward, -left, -up])
-    handle = task.roles[role].handle
+    handle = next((e.handle for e in task.roles.values() if e.handle is not None), None)
     vertical_bar = handle is not None and abs(handle.along[2]) > 0.5
     travel = left if vertical_bar else up
     return position, np.column_stack([np.cross(travel, forward), travel, forward])
+
+
+def _origin(model: mujoco.MjModel, data: mujoco.MjData, task: TaskSpec) -> Floats:
+    """(3,) the point that the start's offset counts from."""
+    for name, angle in zip(task.robot.arm_joints, task.robot.home_rad, strict=True):
+        data.joint(name).qpos[0] = angle
+    mujoco.mj_forward(model, data)
+    frame = task.policy.start.near
+    if frame is None:
+        return np.array(data.site(task.robot.ee_site).xpos)
+    role, _, part = frame.partition("/")
+    entity = task.roles[role].id
+    return np.array(data.body(f"{entity}_{part}" if part else entity).xpos)
 
 
 def _solve(

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 import mujoco
 import numpy as np
-from blueprint_tune.tasks.spec import TaskSpec
 
 from blueprint_tune.config.paths import assets_dir
 from blueprint_tune.config.schema import PhysicsConfig, RobotConfig
@@ -23,6 +22,7 @@ from blueprint_tune.errors import SimulatorError, nearest
 from blueprint_tune.mdp.state import Catalog
 from blueprint_tune.simulators.mujoco.fixtures import add_fixture
 from blueprint_tune.tasks.scene import Entity
+from blueprint_tune.tasks.spec import TaskSpec
 
 STATIC_CONTACT = {"contype": 0, "conaffinity": 6}
 FREE_CONTACT = {"contype": 4, "conaffinity": 6}
@@ -79,7 +79,7 @@ def compile_scene(task: TaskSpec, catalog: Catalog) -> CompiledScene:
     _place_robot(spec, task)
     _set_options(spec.option, task.physics)
     world = spec.worldbody
-    world.add_light(pos=[0, 0, 4], dir=[0.2, 0.3, -1], castshadow=True)
+    _light(spec)
     for entity in task.jointed:
         add_fixture(world, entity, _rgba(entity, role=True))
     for entity in task.free:
@@ -132,6 +132,18 @@ def _set_options(option: mujoco.MjOption, physics: PhysicsConfig) -> None:
     option.solver = mujoco.mjtSolver.mjSOL_NEWTON
     # A diverged environment must be seen and reported, not silently put back to its start.
     option.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
+
+
+def _light(spec: mujoco.MjSpec) -> None:
+    """One sun from above and a bright headlight, so that pictures show what stands in the shade."""
+    spec.visual.headlight.ambient[:] = 0.35
+    spec.visual.headlight.diffuse[:] = 0.45
+    spec.worldbody.add_light(
+        type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL,
+        pos=[0, 0, 6],
+        dir=[0.3, 0.4, -1],
+        diffuse=[0.5, 0.5, 0.5],
+    )
 
 
 def _rgba(entity: Entity, role: bool = False) -> list[float]:

@@ -8,7 +8,6 @@ from typing import Any
 import mujoco
 import numpy as np
 import torch
-from blueprint_tune.tasks.spec import TaskSpec
 from mujoco.batch import Batch, SimulationError
 from numpy.typing import NDArray
 from torch import Tensor
@@ -19,6 +18,7 @@ from blueprint_tune.simulators.base import Simulator, Starts
 from blueprint_tune.simulators.mujoco.kinematics import start_joint_positions
 from blueprint_tune.simulators.mujoco.render import render_environment
 from blueprint_tune.simulators.mujoco.scene_builder import CompiledScene, compile_scene
+from blueprint_tune.tasks.spec import TaskSpec
 
 VELOCITY_STAGE = int(mujoco.mjtStage.mjSTAGE_VEL)
 """Positions, velocities and their sensors at the new state; free in a persistent batch."""
@@ -44,6 +44,7 @@ class MujocoSimulator(Simulator):
         self._compiled = compiled
         self._batch = Batch(compiled.model, num_envs, num_threads, persistent=True)
         self._bind_state(catalog, num_actions)
+        self._bind_arm(catalog, len(task.robot.arm_joints))
         self._bind_randomized_fields()
         self.joint_limits = np.array([compiled.model.joint(n).range for n in self.joint_names])
         self.state.joint_limits = torch.from_numpy(self.joint_limits).float()
@@ -60,14 +61,23 @@ class MujocoSimulator(Simulator):
         n, f, c = self.num_envs, layout.num_frames, layout.num_contacts
         self._buffer = torch.zeros(n, layout.size)
         state = SceneState(catalog, n, len(self.robot_joints), num_actions)
-        pos, quat, lin, ang, force = self._buffer.split([3 * f, 4 * f, 3 * f, 3 * f, 3 * c], dim=1)
-        state.frame_pos, state.frame_quat = pos.unflatten(1, (f, 3)), quat.unflatten(1, (f, 4))
-        state.frame_linvel, state.frame_angvel = lin.unflatten(1, (f, 3)), ang.unflatten(1, (f, 3))
-        self._force = force.unflatten(1, (c, 3)) if c else None
+        pos, quat, lin, ang, force = torch.split(self._buffer, [3 * f, 4 * f, 3 * f, 3 * f, 3 * c], dim=1)
+        state.frame_pos, state.frame_quat = pos.view(n, f, 3), quat.view(n, f, 4)
+        state.frame_linvel, state.frame_angvel = lin.view(n, f, 3), ang.view(n, f, 3)
+        self._force = force.view(n, c, 3) if c else None
         j = len(self.joint_names)
         self._joint_pos = torch.from_numpy(self._qpos[:, :j])
         self._joint_vel = torch.from_numpy(self._qvel[:, :j])
         self.state = state
+
+    def _bind_arm(self, catalog: Catalog, num_arm_joints: int) -> None:
+        """Joint axes and anchors of the arm, (N, A, 3) in world axes, for the Jacobian."""
+        self._ee_frame = catalog.frames.index("robot/ee")
+        self._joint_axis = _shared_tensor(self._batch.bind("xaxis"))[:, :num_arm_joints]
+        self._joint_anchor = _shared_tensor(self._batch.bind("xanchor"))[:, :num_arm_joints]
+        slide = mujoco.mjtJoint.mjJNT_SLIDE
+        kinds = torch.from_numpy(self._compiled.model.jnt_type[:num_arm_joints] == slide)
+        self._slides = kinds.unsqueeze(1)
 
     def _bind_randomized_fields(self) -> None:
         """Per-environment mass, inertia and friction, so that resets can scale them."""
@@ -140,6 +150,15 @@ class MujocoSimulator(Simulator):
         """See :meth:`Simulator.set_joint_targets`."""
         self.state.joint_targets.copy_(position)
         self._ctrl[:] = position.numpy()
+
+    def ee_jacobian(self) -> Tensor:
+        """See :meth:`Simulator.ee_jacobian`."""
+        # written out: Batch.jac would run the kinematics again and spoil the stages kept for the next step
+        axis, anchor = self._joint_axis.float(), self._joint_anchor.float()
+        lever = self.state.frame_pos[:, self._ee_frame].unsqueeze(1) - anchor
+        linear = torch.where(self._slides, axis, torch.linalg.cross(axis, lever))
+        angular = torch.where(self._slides, 0.0, axis)
+        return torch.cat([linear, angular], dim=2).mT
 
     def step(self, num_physics_steps: int) -> None:
         """See :meth:`Simulator.step`."""
