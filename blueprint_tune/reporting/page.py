@@ -32,6 +32,7 @@ def render(report: ReportData) -> str:
         facts=facts(report),
         trials=views.trial_table(report.trials, report.best_trial),
         seeds=views.seed_rows(report.benchmark),
+        actions=views.action_rows(report.policy),
         indicators=views.indicator_rows(report.benchmark),
         provenance=views.provenance_rows(report.provenance),
         config=views.config_lines(report.config, list(report.changes)),

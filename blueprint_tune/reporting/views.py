@@ -191,6 +191,31 @@ def _seconds(value: float | None) -> str:
     return MISSING if value is None else f"{value:.2f} s"
 
 
+def action_rows(policy: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(action, what an output of 1 does) from the document ``policy_config.json``."""
+    mapping = (
+        policy["joint_targets"] or policy["controller"] or {"kind": policy["action_space"]["control_mode"]}
+    )
+    return [(name, _meaning(name, mapping)) for name in policy["action_space"]["names"]]
+
+
+def _meaning(name: str, mapping: Mapping[str, Any]) -> str:
+    if name == "gripper" and "gripper" in mapping:
+        return {"binary": "opens above 0, closes otherwise", "continuous": "closed at -1, open at 1"}[
+            mapping["gripper"]
+        ]
+    if mapping["kind"] == "joint_position_delta" and "scale_rad" in mapping:
+        return f"shifts the joint's target by up to {mapping['scale_rad']:g} rad"
+    if mapping["kind"] == "ee_delta" and name in ("x", "y", "z"):
+        return f"shifts the end effector's target by up to {mapping['scale_m']:g} m along {name}"
+    if mapping["kind"] == "ee_delta" and name in _TURNS:
+        return f"turns the end effector's target by up to {mapping['scale_rad']:g} rad about {_TURNS[name]}"
+    return str(mapping["kind"])
+
+
+_TURNS = {"yaw": "z", "rx": "x", "ry": "y", "rz": "z"}
+
+
 def provenance_rows(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:
     """(name, value) of versions and the like; groups such as ``libraries`` are laid open."""
     return [(key.rpartition(".")[2].replace("_", " "), setting(value)) for key, value in _flat(provenance)]

@@ -1,6 +1,8 @@
-"""The benchmark on real contact physics, with short episodes."""
+"""The benchmark on the program's own environments, contact physics among them, with short episodes."""
 
 from __future__ import annotations
+
+import functools
 
 import numpy as np
 import pytest
@@ -14,25 +16,31 @@ from blueprint_tune.evaluation.benchmark import BenchmarkResult, run_baselines, 
 SEEDS = [42, 123]
 
 
-def act(observations: Tensor) -> Tensor:
+def act(num_actions: int, observations: Tensor) -> Tensor:
     """Some deterministic motion that depends on what is seen."""
-    return torch.sin(7.0 * observations[:, :8])
+    return torch.sin(7.0 * observations[:, :num_actions])
 
 
-def run(num_envs: int) -> tuple[BenchmarkResult, dict[str, BenchmarkResult]]:
-    overrides = ["+scene=kitchen_001", "policy=dexterous_pick_place", "backend=mujoco", "preset=smoke"]
+def run(backend: str, num_envs: int) -> tuple[BenchmarkResult, dict[str, BenchmarkResult]]:
+    overrides = ["+scene=kitchen_001", "policy=dexterous_pick_place", f"backend={backend}", "preset=smoke"]
     env = make_env(
         compose([*overrides, f"backend.num_envs={num_envs}", "policy.episode_s=0.5"]), num_threads=1
     )
     try:
-        return run_benchmark(env, act, SEEDS, 3), run_baselines(env, SEEDS, 3)
+        policy = functools.partial(act, env.num_actions)
+        return run_benchmark(env, policy, SEEDS, 3), run_baselines(env, SEEDS, 3)
     finally:
         env.close()
 
 
+@pytest.fixture(scope="module", params=["pointmass", "mujoco"])
+def backend(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def few() -> tuple[BenchmarkResult, dict[str, BenchmarkResult]]:
-    return run(4)
+def few(backend: str) -> tuple[BenchmarkResult, dict[str, BenchmarkResult]]:
+    return run(backend, 4)
 
 
 def test_episodes_last_as_long_as_the_policy_says(
@@ -52,9 +60,9 @@ def test_standing_still_and_acting_at_random_do_not_solve_it(
 
 
 def test_starts_and_physics_do_not_depend_on_the_number_of_environments(
-    few: tuple[BenchmarkResult, dict[str, BenchmarkResult]],
+    backend: str, few: tuple[BenchmarkResult, dict[str, BenchmarkResult]]
 ) -> None:
-    many = run(9)
+    many = run(backend, 9)
     for a, b in ((few[0], many[0]), (few[1]["random"], many[1]["random"])):
         np.testing.assert_array_equal(a.length, b.length)
         np.testing.assert_array_equal(a.success, b.success)

@@ -18,7 +18,8 @@ SIZES = (("joint_pos", 9), ("target_rel", 3))
 @pytest.fixture(scope="package")
 def cfg() -> ExperimentConfig:
     overrides = ["+scene=kitchen_001", "policy=drawer_manipulation", "backend=pointmass", "preset=smoke"]
-    return compose([*overrides, "agent.policy_hidden_dims=[32,16]"])
+    joints = ["policy.actions.kind=joint_position_delta", "policy.actions.scale_rad=0.08"]
+    return compose([*overrides, *joints, "agent.policy_hidden_dims=[32,16]", "agent.activation=elu"])
 
 
 @pytest.fixture(scope="package")
@@ -39,7 +40,9 @@ def observations() -> torch.Tensor:
 @pytest.fixture(scope="package")
 def joints(cfg: ExperimentConfig) -> JointTargets:
     limits = np.array([[-2.9, 2.9]] * 7 + [[0.0, 0.04]] * 2 + [[0.0, 0.4]])
-    return joint_targets(cfg.policy.actions, cfg.robot, limits)
+    found = joint_targets(cfg.policy.actions, cfg.robot, limits)
+    assert found is not None
+    return found
 
 
 @pytest.fixture

@@ -7,12 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
 import torch
 from jsonschema import Draft202012Validator
 from torch import Tensor
 
+from blueprint_tune.config.compose import compose
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.errors import ConfigError, ExportMismatch
 from blueprint_tune.export.bundle import (
@@ -22,7 +24,7 @@ from blueprint_tune.export.bundle import (
     verify_checksums,
     write_bundle,
 )
-from blueprint_tune.export.onnx import JointTargets
+from blueprint_tune.export.onnx import JointTargets, joint_targets
 from blueprint_tune.learning.networks import DeployablePolicy
 from blueprint_tune.schemas import load_schema
 
@@ -92,6 +94,24 @@ def _check_checksums(bundle: Bundle) -> None:
     (bundle.folder / "policy.onnx").write_bytes(data)
     (bundle.folder / "policy.pt").unlink()
     assert verify_checksums(bundle.folder) == ["policy.onnx", "policy.pt"]
+
+
+def test_a_controller_takes_the_place_of_joint_targets(
+    tmp_path: Path, policy: DeployablePolicy, observations: Tensor, facts: PolicyFacts
+) -> None:
+    cfg = compose(["+scene=kitchen_001", "policy=dexterous_pick_place", "agent.policy_hidden_dims=[32,16]"])
+    actions = replace(cfg.policy.actions, kind="ee_delta", axes="xyz_yaw", scale_m=0.04, windup_m=0.1)
+    cfg = replace(cfg, policy=replace(cfg.policy, actions=actions))
+    assert joint_targets(actions, cfg.robot, np.zeros((9, 2))) is None
+    write_bundle(tmp_path / "bundle", policy, observations, cfg, facts, SUMMARY, None)
+    config = json.loads((tmp_path / "bundle/policy_config.json").read_text())
+    Draft202012Validator(load_schema("policy_config")).validate(config)
+    assert config["joint_targets"] is None
+    assert config["controller"]["frame"] == cfg.robot.ee_site
+    assert config["controller"]["scale_m"] == 0.04
+    assert config["onnx"]["inputs"] == ["observations"]
+    props = {p.key: p.value for p in onnx.load(str(tmp_path / "bundle/policy.onnx")).metadata_props}
+    assert json.loads(props["controller"]) == config["controller"]
 
 
 def test_a_mismatch_leaves_the_earlier_bundle(

@@ -16,6 +16,7 @@ from blueprint_tune.learning.networks import DeployablePolicy, mlp
 
 def test_the_graph_gives_the_targets_the_simulator_follows(tmp_path: Path) -> None:
     overrides = ["+scene=kitchen_001", "policy=dexterous_pick_place", "backend=mujoco", "preset=smoke"]
+    overrides += ["policy.actions.kind=joint_position_delta"]
     cfg = compose([*overrides, "backend.num_envs=3"])
     env = make_env(cfg, num_threads=1)
     torch.manual_seed(0)
@@ -25,6 +26,7 @@ def test_the_graph_gives_the_targets_the_simulator_follows(tmp_path: Path) -> No
     )
     observations = env.reset(np.full(3, 42), np.arange(3))
     joints = joint_targets(cfg.policy.actions, cfg.robot, env.simulator.joint_limits)
+    assert joints is not None
     export_onnx(policy, observations, tmp_path / "policy.onnx", 1e-4, {}, joints)
     session = onnxruntime.InferenceSession(str(tmp_path / "policy.onnx"))
     state = env.simulator.state

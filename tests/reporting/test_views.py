@@ -79,6 +79,27 @@ def test_durations(seconds: float, shown: str) -> None:
     assert views.duration(seconds) == shown
 
 
+def test_actions_say_what_they_do_in_every_kind_of_control() -> None:
+    space = {"names": ["panda_joint1", "gripper"], "control_mode": "joint_velocity"}
+    joints = {"kind": "joint_position_delta", "scale_rad": 0.1, "gripper": "binary"}
+    assert views.action_rows({"joint_targets": joints, "controller": None, "action_space": space}) == [
+        ("panda_joint1", "shifts the joint's target by up to 0.1 rad"),
+        ("gripper", "opens above 0, closes otherwise"),
+    ]
+    pose = {"kind": "ee_delta", "scale_m": 0.04, "scale_rad": 0.15, "gripper": "continuous"}
+    reach = {"names": ["x", "yaw", "gripper"], "control_mode": "ee_delta"}
+    assert [
+        row[1]
+        for row in views.action_rows({"joint_targets": None, "controller": pose, "action_space": reach})
+    ] == [
+        "shifts the end effector's target by up to 0.04 m along x",
+        "turns the end effector's target by up to 0.15 rad about z",
+        "closed at -1, open at 1",
+    ]
+    other = views.action_rows({"joint_targets": None, "controller": None, "action_space": space})
+    assert [row[1] for row in other] == ["joint_velocity", "joint_velocity"]
+
+
 def test_provenance_is_laid_open() -> None:
     rows = views.provenance_rows(
         {"libraries": {"torch": "2.13.0", "hydra-core": "1.3.2"}, "git_dirty": False}
