@@ -37,8 +37,8 @@ RANGES = [
     (0.0, 0.04),
 ]
 FORCES = [87, 87, 87, 87, 12, 12, 12, 70, 70]
-KP = [400] * 7 + [2000] * 2
-KV = [80] * 7 + [100] * 2
+KP = [400] * 4 + [120] * 3 + [2000] * 2
+KV = [80] * 4 + [24] * 3 + [100] * 2
 MASSES = [0.629769, 4.970684, 0.646926, 3.228604, 3.587895, 1.225946, 1.666555, 0.735522, 0.73, 0.015, 0.015]
 
 Matrix = NDArray[np.float64]
@@ -132,3 +132,18 @@ def test_gravity_compensated_arm_holds_its_pose(model: mujoco.MjModel) -> None:
     data.qpos[:] = data.ctrl[:] = home
     mujoco.mj_step(model, data, nstep=500)
     np.testing.assert_allclose(data.qpos, home, atol=1e-9)
+
+
+@pytest.mark.parametrize("dt_s", [0.002, 0.004, 0.008])
+def test_the_arm_comes_to_rest_at_its_targets(model: mujoco.MjModel, dt_s: float) -> None:
+    """Its servos saturate when they are asked for a step; they must not chatter for ever after."""
+    model.opt.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    model.opt.timestep = dt_s
+    data = mujoco.MjData(model)
+    home = np.array([0, -0.569, 0, -2.81, 0, 3.037, 0.741, 0.04, 0.04])
+    data.qpos[:] = data.ctrl[:] = home
+    data.ctrl[:7] += 0.15 * np.array([1, -1, 1, -1, 1, -1, 1])
+    data.ctrl[7:] = 0.0
+    mujoco.mj_step(model, data, nstep=round(2.5 / dt_s))
+    np.testing.assert_allclose(data.qpos, data.ctrl, atol=1e-3)
+    assert np.abs(data.qvel).max() < 1e-3
