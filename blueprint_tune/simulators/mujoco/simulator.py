@@ -117,8 +117,7 @@ class MujocoSimulator(Simulator):
         self.state.joint_targets[env_ids] = torch.from_numpy(starts.joint_pos[:, :robot]).float()
         self._scale_bodies(env_ids, starts)
         self._batch.forward(env_ids.astype(np.int32), VELOCITY_STAGE)
-        self._refresh()
-        self.state.contact_force[env_ids] = 0.0
+        self._refresh_rows(torch.from_numpy(env_ids))
 
     def _scale_bodies(self, env_ids: NDArray[np.int64], starts: Starts) -> None:
         """Write per-environment mass and friction of the environments whose scales changed."""
@@ -175,6 +174,14 @@ class MujocoSimulator(Simulator):
         state.joint_vel.copy_(self._joint_vel)
         if self._force is not None:
             torch.linalg.vector_norm(self._force, dim=2, out=state.contact_force)
+
+    def _refresh_rows(self, rows: Tensor) -> None:
+        """Refresh environments that start; those put at their starts before must keep their zero contacts."""
+        state = self.state
+        self._buffer[rows] = self._sensors[rows].float()
+        state.joint_pos[rows] = self._joint_pos[rows].float()
+        state.joint_vel[rows] = self._joint_vel[rows].float()
+        state.contact_force[rows] = 0.0
 
     def save_state(self) -> dict[str, Any]:
         """See :meth:`Simulator.save_state`."""
