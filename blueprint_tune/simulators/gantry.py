@@ -31,7 +31,11 @@ FIXTURE_DRAG = 5.0
 GRAVITY = np.array([0.0, 0.0, -9.81])
 _HOME = (0.36, 0.0, 0.69)
 """Where the end effector is when a policy starts at home, in the base's axes, as a share of the reach."""
-_APPROACH = {"down": (0.0, 1.0, 0.0, 0.0), "forward": (0.5, 0.5, 0.5, 0.5)}
+_APPROACH = {
+    "down": (0.0, 1.0, 0.0, 0.0),
+    "slanted": (0.2706, 0.6533, 0.6533, 0.2706),
+    "forward": (0.5, 0.5, 0.5, 0.5),
+}
 """Orientation of the end effector in the base's axes, wxyz: z out of the gripper, y along its fingers."""
 
 
@@ -83,13 +87,13 @@ class Gantry:
 
     def _start_position(self, base: Floats) -> Floats:
         """(3,) where the end effector is while the arm is at home."""
-        frame = self._task.policy.start.near
+        frame, offset = self._task.policy.start.near, np.asarray(self._task.policy.start.offset_m)
         if frame is None:
-            return self._task.robot_base[:3] + base @ (self._task.robot.reach_m * np.array(_HOME))
+            return self._task.robot_base[:3] + base @ (self._task.robot.reach_m * np.array(_HOME) + offset)
         role, _, part = frame.partition("/")
         entity = self._task.roles[role]
         near = entity.handle_position if part else entity.position
-        return np.asarray(near + base @ np.asarray(self._task.policy.start.offset_m))
+        return np.asarray(near + base @ offset)
 
     def jacobian(self) -> Floats:
         """(6, A) velocity of the end effector per velocity of an arm joint; it moves but never turns."""

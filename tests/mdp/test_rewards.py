@@ -1,0 +1,100 @@
+"""Every reward term against numbers computed by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import tanh
+from typing import Any
+
+import pytest
+import torch
+
+from blueprint_tune.mdp.state import Catalog, SceneState
+from blueprint_tune.mdp.terms import REGISTRY, bind_term
+
+Scene = Callable[[], SceneState]
+
+HELD = {"by": "robot/gripper", "what": "target"}
+KERNEL = 1 - tanh(0.5 / 0.1)
+
+CASES: list[tuple[dict[str, Any], list[float]]] = [
+    ({"term": "distance_kernel", "a": "robot/ee", "b": "target", "std_m": 0.1}, [KERNEL, 1 - tanh(0.2)]),
+    (
+        {"term": "distance_kernel", "a": "robot/ee", "b": "target", "std_m": 0.5, "slack_m": 0.02},
+        [1 - tanh(0.96), 1.0],
+    ),
+    # env 0 began 0.2 m open of 0.4 and is to go to 0.4: at 0.1 it is farther away than at the start
+    ({"term": "joint_progress", "joint": "drawer/joint", "to": "opening"}, [0.0, 0.0]),
+    ({"term": "action_rate"}, [2.0, 0.08]),
+    ({"term": "action_magnitude"}, [1.25, 0.0]),
+    ({"term": "joint_speed"}, [5.0, 0.25]),
+    ({"term": "success_bonus"}, [0.0, 1.0]),
+    ({"term": "elapsed_time"}, [0.25, 0.0]),
+]
+
+
+@pytest.mark.parametrize(("entry", "expected"), CASES, ids=lambda v: v["term"] if isinstance(v, dict) else "")
+def test_reward(catalog: Catalog, scene: Scene, entry: dict[str, Any], expected: list[float]) -> None:
+    found = bind_term("reward", "r", entry, catalog, "test").function(scene())
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, torch.tensor(expected), rtol=1e-5, atol=1e-6)
+
+
+def test_joint_progress_counts_from_where_the_episode_began(catalog: Catalog, scene: Scene) -> None:
+    entry = {"term": "joint_progress", "joint": "drawer/joint", "to": "opening"}
+    bound = bind_term("reward", "r", entry, catalog, "test")
+    state = scene()
+    for opening, expected in (([0.2, 0.1], 0.0), ([0.3, 0.05], 0.5), ([0.4, 0.0], 1.0)):
+        state.joint_pos[:, 2] = torch.tensor(opening)
+        torch.testing.assert_close(bound.function(state), torch.full((2,), expected))
+
+
+FORCES = torch.tensor([[[4.0, 0.9], [4.0, 1.0]], [[0.0, 9.0], [5.0, 5.0]]])
+"""Per case, (N, fingers): held needs every finger to press with 1 N."""
+
+
+def held(catalog: Catalog, scene: Scene, entry: dict[str, Any], forces: torch.Tensor) -> torch.Tensor:
+    bound = bind_term("reward", "r", entry, catalog, "test")
+    state = scene()
+    state.contact_force[:] = forces
+    return bound.function(state)
+
+
+def test_grasped_needs_every_finger(catalog: Catalog, scene: Scene) -> None:
+    assert held(catalog, scene, {"term": "grasped", **HELD}, FORCES[0]).tolist() == [0.0, 1.0]
+    assert held(catalog, scene, {"term": "grasped", **HELD, "force_n": 0.5}, FORCES[0]).tolist() == [1.0, 1.0]
+    assert held(catalog, scene, {"term": "grasped", **HELD}, FORCES[1]).tolist() == [0.0, 1.0]
+
+
+def test_lifted_counts_the_height_won_while_held(catalog: Catalog, scene: Scene) -> None:
+    entry = {"term": "lifted", **HELD, "frame": "target", "height_m": 0.4}
+    everyone = torch.full((2, 2), 2.0)
+    torch.testing.assert_close(held(catalog, scene, entry, everyone), torch.tensor([0.25, 1.0]))
+    assert held(catalog, scene, entry, FORCES[1])[0] == 0.0
+    entry |= {"frame": "robot/ee"}
+    assert held(catalog, scene, entry, everyone).tolist() == [0.0, 0.0], (
+        "never negative, never without rising"
+    )
+
+
+def test_carried_to_is_a_kernel_while_held(catalog: Catalog, scene: Scene) -> None:
+    entry = {"term": "carried_to", **HELD, "a": "target", "b": "command/goal", "std_m": 0.5}
+    expected = torch.tensor([1 - tanh(1.0), 1 - tanh(0.04)])
+    torch.testing.assert_close(held(catalog, scene, entry, torch.full((2, 2), 2.0)), expected)
+    assert held(catalog, scene, entry, torch.zeros(2, 2)).tolist() == [0.0, 0.0]
+
+
+def test_contact_force_above_counts_bodies(catalog: Catalog, scene: Scene) -> None:
+    entry = {"term": "contact_force_above", "by": "robot/arm", "threshold_n": 5.0}
+    found = held(catalog, scene, entry, torch.tensor([[5.0, 5.1], [50.0, 6.0]]))
+    assert found.tolist() == [1.0, 2.0]
+    entry |= {"what": "target"}
+    assert catalog.contacts[-1].against is None
+    bind_term("reward", "r", entry, catalog, "test")
+    assert catalog.contacts[-1].against == "box_1"
+
+
+def test_every_reward_term_is_tested() -> None:
+    tested = {entry["term"] for entry, _ in CASES}
+    tested |= {"grasped", "lifted", "carried_to", "contact_force_above", "joint_progress"}
+    assert tested == {name for name, r in REGISTRY.items() if "reward" in r.kinds}
