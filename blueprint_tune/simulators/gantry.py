@@ -33,7 +33,7 @@ _HOME = (0.36, 0.0, 0.69)
 """Where the end effector is when a policy starts at home, in the base's axes, as a share of the reach."""
 _APPROACH = {
     "down": (0.0, 1.0, 0.0, 0.0),
-    "slanted": (0.2706, 0.6533, 0.6533, 0.2706),
+    "slanted": quat_multiply(quat_about((0, 1, 0), np.pi / 4), (0.5, 0.5, 0.5, 0.5)),
     "forward": (0.5, 0.5, 0.5, 0.5),
 }
 """Orientation of the end effector in the base's axes, wxyz: z out of the gripper, y along its fingers."""
