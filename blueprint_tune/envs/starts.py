@@ -23,12 +23,22 @@ MAX_ATTEMPTS = 64
 
 
 class StartSampler:
-    """Draws episodes of one policy in one simulator."""
+    """Draws episodes of one policy in one simulator.
+
+    ``nominal_frames``: (F, 3) positions and (F, 4) orientations of the scene's frames at the nominal
+    start. They stand for whatever a draw does not place, so that no start depends on where things are.
+    """
 
     def __init__(
-        self, task: TaskSpec, policy: PolicyConfig, simulator: Simulator, success: BoundTerm
+        self,
+        task: TaskSpec,
+        policy: PolicyConfig,
+        simulator: Simulator,
+        success: BoundTerm,
+        nominal_frames: tuple[torch.Tensor, torch.Tensor],
     ) -> None:
         self._task, self._simulator, self._success = task, simulator, success
+        self._nominal_frames = nominal_frames
         self._policy_name = policy.name
         self._joint_noise_rad = policy.start.joint_noise_rad
         self._draws = make_draws(policy, task)
@@ -68,7 +78,7 @@ class StartSampler:
         catalog = simulator.state.catalog
         k = len(starts.joint_pos)
         state = SceneState(catalog, k, len(simulator.robot_joints), 1)
-        state.frame_pos[:] = simulator.state.frame_pos[:1]
+        state.frame_pos[:], state.frame_quat[:] = self._nominal_frames
         for role, entity in self._task.roles.items():
             if entity.id in simulator.free_bodies:
                 column = simulator.free_bodies.index(entity.id)
