@@ -40,12 +40,13 @@ class ManipulationEnv(VecEnv):
         self.control_dt_s = self._decimation * task.physics.dt_s
         self.max_episode_steps = max(1, round(task.policy.episode_s / self.control_dt_s))
         self._everyone = np.arange(self.num_envs)
+        self._nominal_frames = simulator.state.frame_pos[0].clone(), simulator.state.frame_quat[0].clone()
         self._bind(task.policy, terms)
         self.reset(np.zeros(self.num_envs, dtype=np.int64), self._everyone)
 
     def _bind(self, policy: PolicyConfig, terms: TaskTerms) -> None:
         self.policy, self._terms = policy, terms
-        self._sampler = StartSampler(self.task, policy, self.simulator, terms.success)
+        self._sampler = StartSampler(self.task, policy, self.simulator, terms.success, self._nominal_frames)
         self.simulator.state.episode_s = self.max_episode_steps * self.control_dt_s
         self._hold_steps = max(1, round(terms.hold_s / self.control_dt_s))
         self.reward_terms = tuple(t.name for t in terms.rewards)
