@@ -19,10 +19,8 @@ from blueprint_tune.reporting.curves import TrialCurves, training_summary
 from blueprint_tune.reporting.job import JobFacts
 from blueprint_tune.reporting.report import ReportData
 from blueprint_tune.storage.path import open_root
-from blueprint_tune.tuning.experiment import best_trial
 from blueprint_tune.tuning.folder import ExperimentFolder
-from blueprint_tune.tuning.records import TrialRecord, elapsed_s, read_reports
-from blueprint_tune.tuning.trainable import CHECKPOINT_FILE
+from blueprint_tune.tuning.records import CHECKPOINT_FILE, TrialRecord, best_trial, elapsed_s, read_reports
 from blueprint_tune.tuning.workers import Job
 
 if TYPE_CHECKING:
@@ -76,7 +74,9 @@ class Dossier:
 
     def changes(self) -> dict[str, tuple[Any, Any]]:
         """Dotted key -> (default, value) of what was set on the command line or sampled by the best trial."""
-        chosen = [o for o in self.tree.get("overrides") or () if o.lstrip("+").partition("=")[0] in paths.GROUPS]
+        chosen = [
+            o for o in self.tree.get("overrides") or () if o.lstrip("+").partition("=")[0] in paths.GROUPS
+        ]
         try:
             defaults = compose(chosen)
         except ConfigError:

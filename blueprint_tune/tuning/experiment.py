@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 import signal
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +14,23 @@ from ray import tune
 
 from blueprint_tune.config.compose import to_dict
 from blueprint_tune.config.schema import ExperimentConfig
-from blueprint_tune.errors import BlueprintTuneError, ConfigError
+from blueprint_tune.errors import BlueprintTuneError
 from blueprint_tune.tuning import schedulers
-from blueprint_tune.tuning.feed import Feed
+from blueprint_tune.tuning.callbacks import Feed, Recorder
 from blueprint_tune.tuning.folder import ExperimentFolder
 from blueprint_tune.tuning.forecast import Forecast
 from blueprint_tune.tuning.progress import Progress
 from blueprint_tune.tuning.records import (
-    Recorder,
+    Status,
     TrialRecord,
     best_report,
+    best_trial,
     load_records,
     read_reports,
     reason,
     save_records,
-    write_json,
 )
+from blueprint_tune.tuning.resources import Shape, restorable, save_shape, saved_shape, shape
 from blueprint_tune.tuning.session import RaySession
 from blueprint_tune.tuning.trainable import Trial
 
@@ -42,78 +41,33 @@ class ExperimentInterrupted(KeyboardInterrupt):
     """Ctrl-C; the experiment's folder holds everything needed to go on."""
 
 
-@dataclass(frozen=True)
-class Shape:
-    """CPUs of a trial, trials at once, physics threads of a trial."""
-
-    cpus_per_trial: float
-    concurrent: int
-    threads: int
-
-
-def shape(cfg: ExperimentConfig, num_trials: int, cpus: int) -> Shape:
-    """Fit the search to ``cpus``: as many trials at once as there are CPUs, sharing them evenly.
-
-    Raises ConfigError if one trial asks for more than there is.
-    """
-    sweep = cfg.sweep
-    wanted = sweep.cpus_per_trial
-    if not isinstance(wanted, str) and wanted > cpus:
-        raise ConfigError(
-            f"sweep.cpus_per_trial={wanted:g} is more than the {cpus} CPUs there are. "
-            "Lower it, or leave it at auto."
-        )
-    if isinstance(sweep.concurrent_trials, str):
-        fitting = cpus if isinstance(wanted, str) else int(cpus / wanted)
-        concurrent = max(1, min(num_trials, fitting))
-    else:
-        concurrent = sweep.concurrent_trials
-    each = float(max(1, cpus // concurrent)) if isinstance(wanted, str) else float(wanted)
-    threads = cfg.backend.num_threads
-    return Shape(each, concurrent, max(1, int(each)) if isinstance(threads, str) else threads)
-
-
 def run_search(
     cfg: ExperimentConfig, space: Space, folder: ExperimentFolder, session: RaySession, progress: Progress
 ) -> tuple[TrialRecord, ...]:
     """Train all trials, or those an interrupted search has left; returns one record a trial.
 
-    Raises ExperimentInterrupted after Ctrl-C, BlueprintTuneError if no trial came to a report, ConfigError for a
-    scheduler, searcher or distribution that cannot be made.
+    Raises ExperimentInterrupted after Ctrl-C, BlueprintTuneError if no trial came to a report,
+    ConfigError for a scheduler, searcher or distribution that cannot be made.
     """
     if folder.records.exists():
         return load_records(folder.records)
     distributions = schedulers.search_space(space)
-    progress.stage("starting Ray")
+    num_trials = schedulers.trial_count(cfg, distributions)
+    if session.private_cpus is not None:
+        shape(cfg, num_trials, session.private_cpus)  # what cannot fit is said before Ray starts
     cpus = session.start()
-    fit = _saved_shape(folder) or shape(cfg, schedulers.trial_count(cfg, distributions), cpus)
-    write_json(_shape_file(folder), asdict(fit))
+    fit = saved_shape(folder) or shape(cfg, num_trials, cpus)
+    save_shape(folder, fit)
     feed = Feed(progress, cfg.sweep.metric, cfg.budget.env_steps)
     recorder = Recorder(folder.trials, cfg.logger.tensorboard, progress.elapsed_s)
     tuner = _tuner(cfg, distributions, folder, fit, [feed, recorder])
-    num_trials = schedulers.trial_count(cfg, distributions)
     progress.begin_search(Forecast(cfg, num_trials, min(cpus, int(fit.concurrent * fit.cpus_per_trial) or 1)))
     progress.stage("building the scene")
-    results = _fit(tuner, feed)
+    results = _fit(tuner, feed, folder)
     if feed.interrupted:
         raise ExperimentInterrupted(str(folder.path))
     records = tuple(_record(cfg, folder, i, result) for i, result in enumerate(results))
     return _conclude(cfg, folder, records)
-
-
-def best_trial(records: tuple[TrialRecord, ...], mode: str) -> TrialRecord:
-    """The trial with the best smoothed score; among equals the first. At least one has a checkpoint."""
-    sign = 1.0 if mode == "max" else -1.0
-    return max(
-        (r for r in records if r.checkpoint is not None and r.score is not None),
-        key=lambda r: (sign * (r.score or 0.0), -r.index),
-    )
-
-
-def min_cpus(folder: ExperimentFolder) -> int:
-    """CPUs that a resumed search needs Ray to have, whatever machine it now runs on."""
-    saved = _saved_shape(folder)
-    return 1 if saved is None else max(1, int(saved.cpus_per_trial))
 
 
 def _tuner(
@@ -127,14 +81,14 @@ def _tuner(
         Trial, base=to_dict(cfg), num_threads=fit.threads, trials_dir=str(folder.trials)
     )
     trainable = tune.with_resources(given, {"cpu": fit.cpus_per_trial})
-    if _restorable(folder.trials):
+    if restorable(folder.trials):
         tuner = tune.Tuner.restore(
             str(folder.trials),
             trainable=trainable,
             resume_unfinished=True,
             resume_errored=_failures(folder).exists(),
         )
-        # Ray restores the pickled callbacks, which have lost their terminal and files; there is no public way in.
+        # Ray restores pickled callbacks, which have lost their terminal; there is no public way in.
         tuner._local_tuner.get_run_config().callbacks = callbacks
         return tuner
     shutil.rmtree(folder.trials, ignore_errors=True)
@@ -168,17 +122,13 @@ def _trial_id(trial: Any) -> str:
     return str(trial.trial_id)
 
 
-def _restorable(trials: Path) -> bool:
-    """Whether an earlier process came as far as writing down the state of the search."""
-    return tune.Tuner.can_restore(str(trials)) and any(trials.glob("experiment_state-*.json"))
-
-
-def _fit(tuner: tune.Tuner, feed: Feed) -> tune.ResultGrid:
+def _fit(tuner: tune.Tuner, feed: Feed, folder: ExperimentFolder) -> tune.ResultGrid:
     with _signals_restored():
         try:
             return tuner.fit()
         except Exception as error:
             if feed.fatal is not None:
+                shutil.rmtree(folder.trials, ignore_errors=True)  # once it is put right all begins anew
                 raise BlueprintTuneError(feed.fatal) from error
             raise
 
@@ -201,16 +151,19 @@ def _record(cfg: ExperimentConfig, folder: ExperimentFolder, index: int, result:
     trial_id = Path(result.path).name
     reports = read_reports(folder.trials / trial_id)
     saved = {
-        int(metrics["training_iteration"]): (int(metrics["updates"]), str(Path(c.path).relative_to(folder.path)))
+        int(metrics["training_iteration"]): (
+            int(metrics["updates"]),
+            str(Path(c.path).relative_to(folder.path)),
+        )
         for c, metrics in result.best_checkpoints or ()
     }
     best = best_report(reports, cfg.sweep.metric, cfg.sweep.mode, saved)
     env_steps = int(reports[-1]["env_steps"]) if reports else 0
-    status = "failed" if result.error else "completed" if env_steps >= cfg.budget.env_steps else "stopped"
+    done: Status = "completed" if env_steps >= cfg.budget.env_steps else "stopped"
     return TrialRecord(
         trial_id=trial_id,
         index=index,
-        status=status,
+        status="failed" if result.error else done,
         sample=dict(result.config or {}),
         env_steps=env_steps,
         score=best[1] if best else None,
@@ -243,14 +196,3 @@ def _conclude(
 def _failures(folder: ExperimentFolder) -> Path:
     """Written when all trials failed; a resume then tries them again."""
     return folder.path / "failed.json"
-
-
-def _shape_file(folder: ExperimentFolder) -> Path:
-    return folder.path / "resources.json"
-
-
-def _saved_shape(folder: ExperimentFolder) -> Shape | None:
-    """A resumed trial keeps the CPUs it was given: Ray restores its request, and threads follow it."""
-    if not _restorable(folder.trials) or not _shape_file(folder).exists():
-        return None
-    return Shape(**json.loads(_shape_file(folder).read_text()))

@@ -90,7 +90,7 @@ class ExperimentFolder:
         except ConfigError as error:
             made_with = tree.get("provenance", {}).get("blueprint_tune", "another version")
             raise ConfigError(
-                f"{self.document} was written by blueprint-tune {made_with} and does not fit this one:\n{error}"
+                f"{self.document} was written by blueprint-tune {made_with} and does not fit:\n{error}"
             ) from error
 
     def tree(self) -> dict[str, Any]:
@@ -98,7 +98,9 @@ class ExperimentFolder:
         try:
             tree = yaml.safe_load(self.document.read_text())
         except OSError as error:
-            raise ConfigError(f"{self.path} is not an experiment: it holds no {self.document.name}.") from error
+            raise ConfigError(
+                f"{self.path} is not an experiment: it holds no {self.document.name}."
+            ) from error
         except yaml.YAMLError as error:
             raise ConfigError(f"{self.document} cannot be read: {error}") from error
         if not isinstance(tree, dict) or not {"config", "searchspace", "input_hash"} <= set(tree):
@@ -185,7 +187,8 @@ def open_folder(cfg: ExperimentConfig, document: dict[str, Any]) -> tuple[Experi
 def _checked(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", name):
         raise ConfigError(
-            f"name={name!r}: a name is up to 128 letters, digits, '-', '_' and '.', and starts with a letter or digit."
+            f"name={name!r}: a name is up to 128 letters, digits, '-', '_' and '.', "
+            "the first a letter or digit."
         )
     return name
 

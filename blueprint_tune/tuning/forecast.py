@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Callable
@@ -28,7 +29,7 @@ class TrialProgress:
     Attributes:
         index: 0 is the default settings. sample: searched keys and values.
         state: ``running``, ``completed``, ``stopped``, ``failed`` or ``waiting``. env_steps: trained so far.
-        success, best: last and best tuned metric. steps_per_s: between the last two reports, everything included.
+        success, best: last and best tuned metric. steps_per_s: between the last two reports, all included.
         since: monotonic time of the last report or of the start. note: why it failed.
     """
 
@@ -63,7 +64,10 @@ class Forecast:
         rate = sum(rates.values()) or (measured[-1] if measured else self._guess)
         left = [self._left(t, rate if not rates else rates.get(t.index, 0.0)) for t in trials]
         ahead = max(0, self.num_trials - len(trials)) * self._share * self.budget
-        slowest = max((steps / rates[t.index] for t, steps in zip(trials, left, strict=True) if t.index in rates), default=0)
+        slowest = max(
+            (steps / rates[t.index] for t, steps in zip(trials, left, strict=True) if t.index in rates),
+            default=0,
+        )
         search = max((sum(left) + ahead) / rate, slowest)
         closing = closing_s(self._cfg, rate)
         start = 0.0 if measured else max(0.0, START_S - (self._clock() - self._started))
@@ -80,7 +84,7 @@ class Forecast:
 
 
 def expected_share(cfg: ExperimentConfig) -> float:
-    """The share of its budget that a trial trains on average; below 1 where a scheduler halves successively."""
+    """The share of its budget that a trial trains on average; below 1 under successive halving."""
     scheduler = cfg.sweep.scheduler or {}
     keys = ("grace_period", "max_t", "reduction_factor")
     if not all(isinstance(scheduler.get(key), int | float) for key in keys):
@@ -90,7 +94,7 @@ def expected_share(cfg: ExperimentConfig) -> float:
         return 1.0
     rungs = [grace * factor**k for k in range(1 + int(math.log(end / grace, factor) + 1e-9))]
     bounds = [0.0, *rungs] if rungs[-1] >= end else [0.0, *rungs, end]
-    steps = sum((high - low) / factor**k for k, (low, high) in enumerate(zip(bounds, bounds[1:], strict=False)))
+    steps = sum((high - low) / factor**k for k, (low, high) in enumerate(itertools.pairwise(bounds)))
     return min(1.0, steps / end)
 
 

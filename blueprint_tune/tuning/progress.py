@@ -1,4 +1,4 @@
-"""What the terminal shows while an experiment runs: one live screen, or plain lines where there is no terminal."""
+"""What the terminal shows while an experiment runs: a live screen, or plain lines without a terminal."""
 
 from __future__ import annotations
 
@@ -23,10 +23,9 @@ _STATE_STYLE = {"running": "bold", "completed": "green", "stopped": "dim", "fail
 
 
 class Progress:
-    """The state of a run, told as it changes. Thread-safe enough: one thread writes, the live screen reads."""
+    """The state of a run, told as it changes. One thread writes it; the live screen's only reads."""
 
-    def __init__(self, mode: Mode, title: str, elapsed_s: float = 0.0, console: Console | None = None) -> None:
-        """``elapsed_s``: time the experiment had taken before this process."""
+    def __init__(self, mode: Mode, title: str, console: Console | None = None) -> None:
         self.console = console or Console(highlight=False)
         self.mode = ("table" if self.console.is_terminal else "lines") if mode == "auto" else mode
         self.title = title
@@ -34,7 +33,7 @@ class Progress:
         self.forecast: Forecast | None = None
         self._closing: tuple[float, float] | None = None
         self._stage = ""
-        self._zero = time.monotonic() - elapsed_s
+        self._zero = time.monotonic()
         self._live: Live | None = None
 
     def __enter__(self) -> Progress:
@@ -44,8 +43,6 @@ class Progress:
                 get_renderable=self.screen, console=self.console, refresh_per_second=2, redirect_stderr=False
             )
             self._live.start()
-        elif self.mode == "lines":
-            self._line(self.title)
         return self
 
     def __exit__(
@@ -60,6 +57,12 @@ class Progress:
     def elapsed_s(self) -> float:
         """Time the experiment has taken, over all its processes."""
         return time.monotonic() - self._zero
+
+    def begin(self, title: str, elapsed_s: float) -> None:
+        """The experiment has its name; ``elapsed_s`` is the time it had taken before this process."""
+        self.title = title
+        self._zero -= elapsed_s
+        self._line(title if elapsed_s == 0 else f"{title} goes on")
 
     def stage(self, text: str) -> None:
         """Say what is being done now."""
@@ -84,17 +87,18 @@ class Progress:
         """The search is over; ``remaining_s`` is what the stages after it are expected to take."""
         self._closing = (time.monotonic(), remaining_s)
 
-    def started(self, index: int, sample: dict[str, Any]) -> None:
-        """A trial was given to a process."""
-        trial = self.trials.setdefault(index, TrialProgress(index, sample))
-        trial.sample, trial.state, trial.since = sample, "running", time.monotonic()
+    def started(self, index: int, sample: dict[str, Any], env_steps: int = 0) -> None:
+        """A trial was given to a process, to go on from ``env_steps``."""
+        trial = self.trials.setdefault(index, TrialProgress(index))
+        trial.sample, trial.state, trial.env_steps = sample, "running", env_steps
+        trial.since = time.monotonic()
 
-    def reported(self, index: int, env_steps: int, success: float | None, restart: bool = False) -> None:
-        """A trial reported; ``success`` is the tuned metric."""
-        trial, now = self.trials[index], time.monotonic()
-        if trial.since is not None and env_steps > trial.env_steps:
-            trial.steps_per_s = (env_steps - trial.env_steps) / max(1e-6, now - trial.since)
-        trial.env_steps, trial.success, trial.since = env_steps, success, now
+    def reported(self, index: int, env_steps: int, success: float | None, seconds: float) -> None:
+        """A trial reported after ``seconds`` of training; ``success`` is the tuned metric."""
+        trial = self.trials[index]
+        if env_steps > trial.env_steps and seconds > 0:
+            trial.steps_per_s = (env_steps - trial.env_steps) / seconds
+        trial.env_steps, trial.success, trial.since = env_steps, success, time.monotonic()
         if success is not None:
             trial.best = success if trial.best is None else max(trial.best, success)
         self._line(self._trial_line(trial))
@@ -164,7 +168,8 @@ class Progress:
     def _shown(self) -> list[TrialProgress]:
         """Running trials and the best of the others, in order."""
         ranked = sorted(
-            self._all(), key=lambda t: (t.state != "running", -(t.best if t.best is not None else -1.0), t.index)
+            self._all(),
+            key=lambda t: (t.state != "running", -(t.best if t.best is not None else -1.0), t.index),
         )
         return sorted(ranked[:_ROWS], key=lambda t: t.index)
 

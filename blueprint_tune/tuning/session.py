@@ -7,7 +7,9 @@ import logging
 import os
 import secrets
 import shutil
+import socket
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,6 +19,19 @@ from blueprint_tune.errors import ConfigError
 
 OBJECT_STORE_BYTES = 200 * 2**20
 """Only configs and checkpoints of a few megabytes pass through Ray's object store."""
+_TUNE_SETTINGS = {
+    "RAY_AIR_NEW_OUTPUT": "0",  # its tables would fill the terminal
+    "TUNE_GLOBAL_CHECKPOINT_S": "1",  # after kill -9 finished trials are still finished
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # reports are written by our own callback
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+}
+_RAY_SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths mean the same in a trial
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_worker_register_timeout_seconds": "300",  # a busy machine is slow, not broken
+}
+_PACKAGE_ROOT = str(Path(__file__).resolve().parents[2])
 _TEMP_PREFIX = "bt-ray-"
 
 
@@ -41,7 +56,8 @@ class RaySession:
         self._cluster, self._log, self._min_cpus = cluster, log, min_cpus
         self._temp: Path | None = None
         self._started = False
-        self._set: list[str] = []
+        self._handler: logging.Handler | None = None
+        self._before: dict[str, str | None] = {}
 
     def __enter__(self) -> RaySession:
         """Start nothing yet."""
@@ -58,72 +74,96 @@ class RaySession:
             self._started = False
         if self._temp is not None:
             shutil.rmtree(self._temp, ignore_errors=True)
-        for name in self._set:
-            os.environ.pop(name, None)
+        if self._handler is not None:
+            logging.getLogger("ray").removeHandler(self._handler)
+            self._handler.close()
+        for name, before in self._before.items():
+            if before is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = before
+
+    @property
+    def private_cpus(self) -> int | None:
+        """CPUs that a private Ray will have; None for a cluster, which has to be asked."""
+        if self._cluster.address is not None:
+            return None
+        return max(self._cluster.num_cpus or available_cpus(), self._min_cpus)
 
     def start(self) -> int:
         """Connect (at most once) and return the number of CPUs Ray may hand out.
 
         Raises ConfigError if the named cluster does not answer.
         """
-        self._environment()
         import ray
 
+        self._set_environment(_TUNE_SETTINGS)
         if not ray.is_initialized():
             self._init()
             self._started = True
-        quieten(self._log)
+        if self._handler is None:
+            self._handler = quieten(self._log)
         return int(ray.cluster_resources().get("CPU", 0))
 
-    def _environment(self) -> None:
-        """Settings that Ray reads from the environment, at import or in its workers."""
-        settings = {
-            "RAY_AIR_NEW_OUTPUT": "0",
-            "RAY_USAGE_STATS_ENABLED": "0",
-            "RAY_CHDIR_TO_TRIAL_DIR": "0",
-            "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-            "TUNE_GLOBAL_CHECKPOINT_S": "1",
-            "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-            "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
-        }
-        if self._cluster.address is None:
-            # Ray 2.60 authenticates with a token, which it would leave in the home folder.
-            settings["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    def _set_environment(self, settings: Mapping[str, str], override: bool = False) -> None:
+        """Set what the user has not set, until the session ends."""
         for name, value in settings.items():
-            if name not in os.environ:
+            if override or name not in os.environ:
+                self._before.setdefault(name, os.environ.get(name))
                 os.environ[name] = value
-                self._set.append(name)
 
     def _init(self) -> None:
         import ray
 
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+        self._set_environment(_RAY_SETTINGS)
         if self._cluster.address is None:
-            cpus = max(self._cluster.num_cpus or available_cpus(), self._min_cpus)
+            # Ray 2.60 authenticates with a token, which it would leave in the home folder.
+            self._set_environment({"RAY_AUTH_TOKEN": secrets.token_hex(32)})
+            # Workers start elsewhere and must find this package, also in a checkout that is not installed.
+            path = [_PACKAGE_ROOT, *filter(None, [os.environ.get("PYTHONPATH")])]
+            self._set_environment({"PYTHONPATH": os.pathsep.join(path)}, override=True)
             self._temp = _temp_dir()
             # An explicit "local": without it Ray may join any cluster it finds on the machine.
             options |= {
                 "address": "local",
-                "num_cpus": cpus,
+                "num_cpus": self.private_cpus,
                 "include_dashboard": False,
                 "object_store_memory": OBJECT_STORE_BYTES,
                 "_temp_dir": str(self._temp),
             }
         else:
+            _check_answers(self._cluster.address)
             options["address"] = self._cluster.address
         try:
             ray.init(**options)
         except (ConnectionError, ValueError, RuntimeError) as error:
             if self._cluster.address is None:
                 raise
-            raise ConfigError(
-                f"cluster.address={self._cluster.address}: no Ray cluster answers there "
-                f"({str(error).splitlines()[0]}). Leave cluster.address out to run on this machine."
-            ) from error
+            raise _no_cluster(self._cluster.address, error) from error
 
 
-def quieten(log: Path) -> None:
-    """Send what Ray's and Tune's Python loggers say to a file instead of the terminal."""
+def _check_answers(address: str) -> None:
+    """Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return  # "auto", or a form that Ray may know
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except OSError as error:
+        raise _no_cluster(address, error) from error
+
+
+def _no_cluster(address: str, error: Exception) -> ConfigError:
+    why = (str(error) or type(error).__name__).splitlines()[0]
+    return ConfigError(
+        f"cluster.address={address}: no Ray cluster answers there ({why}). "
+        "Leave cluster.address out to run on this machine."
+    )
+
+
+def quieten(log: Path) -> logging.Handler:
+    """Send what Ray's and Tune's loggers say to a file instead of the terminal; returns the handler."""
     logger = logging.getLogger("ray")
     handler = logging.FileHandler(log, delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
@@ -134,6 +174,7 @@ def quieten(log: Path) -> None:
     logger.propagate = False
     for name in [n for n in logging.root.manager.loggerDict if n.startswith("ray.")]:
         logging.getLogger(name).setLevel(logging.WARNING)
+    return handler
 
 
 def _temp_dir() -> Path:

@@ -10,13 +10,12 @@ from ray import tune
 
 from blueprint_tune.config.compose import apply_overrides, to_config
 from blueprint_tune.errors import BlueprintTuneError, ConfigError, SimulatorError, TaskPackageError
+from blueprint_tune.tuning.records import CHECKPOINT_FILE
 
 if TYPE_CHECKING:
     from blueprint_tune.config.schema import ExperimentConfig
     from blueprint_tune.envs.base import VecEnv
     from blueprint_tune.learning.trainer import Trainer
-
-CHECKPOINT_FILE = "checkpoint.pt"
 
 
 class ExperimentCannotRun(BlueprintTuneError):
@@ -41,6 +40,8 @@ class Trial(tune.Trainable):
         self._env: VecEnv | None = None
         self._trainer: Trainer | None = None
         self._failure: Exception | None = None
+        self._started: float | None = None
+        self._first_report_s: float | None = None
         self._free_since = time.time()
         self._begin(config)
 
@@ -87,11 +88,10 @@ class Trial(tune.Trainable):
             self._env.close()
 
     def _begin(self, sample: dict[str, Any]) -> None:
-        """Everything between the last step of the trial before (or the process's start) and the first step."""
+        """Everything from the last step of the trial before, or the start, to the first step."""
         self._given = self._free_since
         self._warm = self._env is not None
-        self._started: float | None = None
-        self._first_report_s: float | None = None
+        self._started = self._first_report_s = None
         self._failure = None
         self._trainer = None
         try:

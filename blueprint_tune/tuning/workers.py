@@ -1,35 +1,20 @@
-"""After the search: the best policy is proven and exported in a process of its own.
-
-The driver loads neither simulator nor torch; it asks a :class:`Finalist` for one stage after the other
-and gets plain numbers back, the files being written to the experiment's folder.
-"""
+"""What runs in a process of its own after the search, where simulator and torch may be loaded."""
 
 from __future__ import annotations
 
-import contextlib
-import io
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blueprint_tune.config.compose import apply_overrides, to_config
-from blueprint_tune.errors import BlueprintTuneError, ExportMismatch
-from blueprint_tune.tuning.records import TrialRecord, original, write_json
+from blueprint_tune.errors import ExportMismatch
 
 if TYPE_CHECKING:
-    from ray.actor import ActorHandle
-
     from blueprint_tune.evaluation.benchmark import BenchmarkResult
     from blueprint_tune.export.bundle import PolicyFacts
-    from blueprint_tune.tuning.folder import ExperimentFolder
-    from blueprint_tune.tuning.progress import Progress
 
 PICTURE_FILE = "scene.png"
-OUTCOME_FILE = "outcome.json"
-"""In the evaluation folder, written last: the stages after the search are done."""
-_POLL_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -38,8 +23,8 @@ class Job:
 
     Attributes:
         config: the composed config, plain. sample: the best trial's searched keys and values.
-        checkpoint: file. folder: the experiment's. name: the experiment's. policy_name, eval_id, timestamp: for the
-            documents. summary: the document ``training_summary.json``, before what only evaluation knows.
+        checkpoint: file. evaluation_dir, bundle_dir: what is written. name: the experiment's.
+        policy_name, eval_id, timestamp: for the documents. summary: the document ``training_summary.json``.
         updates, env_steps, training_time_s: at the checkpoint. input_hash, content_hash: of the experiment.
         num_threads: of physics.
     """
@@ -99,7 +84,10 @@ class Finalist:
             pixels = self._env.render(0)
             (folder / PICTURE_FILE).write_bytes(_png(pixels))
         except Exception as error:  # a picture is never worth a run: drawing needs libraries of the machine
-            return {"picture": None, "picture_missing": str(error).strip().splitlines()[0] or type(error).__name__}
+            return {
+                "picture": None,
+                "picture_missing": str(error).strip().splitlines()[0] or type(error).__name__,
+            }
         return {"picture": PICTURE_FILE, "picture_missing": None}
 
     def benchmark(self) -> dict[str, Any]:
@@ -159,14 +147,16 @@ class Finalist:
 
         evaluation, ours = self._cfg.evaluation, self._result
         policy = OnnxPolicy(Path(self._job.bundle_dir) / "policy.onnx")
-        theirs = run_benchmark(self._env, policy, evaluation.seeds, evaluation.episodes_per_seed, max_observations=0)
+        theirs = run_benchmark(
+            self._env, policy, evaluation.seeds, evaluation.episodes_per_seed, max_observations=0
+        )
         low, high = wilson_interval(ours.successes, ours.num_episodes)
         other_low, other_high = wilson_interval(theirs.successes, theirs.num_episodes)
         if other_high < low or other_low > high:
             raise ExportMismatch(
-                f"policy.onnx succeeds in {theirs.success_rate:.0%} of the benchmark's episodes, the trained policy in "
-                f"{ours.success_rate:.0%}, although both computed the same actions on recorded observations. "
-                "Nothing is published."
+                f"policy.onnx succeeds in {theirs.success_rate:.0%} of the benchmark's episodes, the trained "
+                f"policy in {ours.success_rate:.0%}, although both gave the same actions on recorded "
+                "observations. Nothing is published."
             )
         return {"onnx_success_rate": theirs.success_rate}
 
@@ -209,63 +199,6 @@ class Finalist:
         )
 
 
-_STAGES = (
-    ("prepare", "building the scene for the evaluation", 0.2),
-    ("picture", "drawing the scene", 0.02),
-    ("benchmark", "evaluating the best policy on fixed seeds", 0.2),
-    ("baselines", "evaluating the baselines", 0.25),
-    ("export", "exporting to ONNX", 0.15),
-    ("onnx_benchmark", "evaluating the ONNX policy", 0.15),
-    ("documents", "writing the evaluation", 0.03),
-)
-"""Method, what the terminal says, and its share of the time of all."""
-
-
-def prove(job: Job, folder: ExperimentFolder, progress: Progress, cpus: float, expected_s: float) -> dict[str, Any]:
-    """Run all stages on the connected Ray and return what they found, ``timings_s`` among it.
-
-    Raises the BlueprintTuneError that a stage raised.
-    """
-    import ray
-
-    finalist = ray.remote(Finalist).options(num_cpus=cpus).remote(job)
-    outcome: dict[str, Any] = {}
-    timings: dict[str, float] = {}
-    left = expected_s
-    try:
-        for method, text, share in _STAGES:
-            progress.closing(left)
-            progress.stage(text)
-            began = time.monotonic()
-            outcome |= _result(finalist, method)
-            timings[method] = time.monotonic() - began
-            left -= share * expected_s
-    finally:
-        with contextlib.suppress(Exception):
-            ray.kill(finalist)
-    outcome["timings_s"] = timings
-    write_json(folder.evaluation / OUTCOME_FILE, outcome)
-    return outcome
-
-
-def _result(finalist: ActorHandle, method: str) -> dict[str, Any]:
-    """Wait in short waits, so that Ctrl-C is answered."""
-    import ray
-
-    reference = getattr(finalist, method).remote()
-    try:
-        while True:
-            ready, _ = ray.wait([reference], timeout=_POLL_S)
-            if ready:
-                answer: dict[str, Any] = ray.get(reference)
-                return answer
-    except ray.exceptions.RayError as error:
-        cause = original(error)
-        if isinstance(cause, BlueprintTuneError):
-            raise cause from error
-        raise
-
-
 def _png(pixels: Any) -> bytes:
     """An (H, W, 3) uint8 picture as PNG, with nothing but zlib."""
     import struct
@@ -278,12 +211,9 @@ def _png(pixels: Any) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows, 6)) + chunk(b"IEND", b"")
-
-
-def checkpoint_file(folder: ExperimentFolder, record: TrialRecord) -> Path:
-    """The file of a trial's best checkpoint."""
-    from blueprint_tune.tuning.trainable import CHECKPOINT_FILE
-
-    assert record.checkpoint is not None
-    return folder.path / record.checkpoint / CHECKPOINT_FILE
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(rows, 6))
+        + chunk(b"IEND", b"")
+    )

@@ -94,9 +94,12 @@ def test_two_processes_do_not_work_on_one_experiment(cfg: ExperimentConfig) -> N
     folder, _ = opened(cfg)
     code = (
         "import sys; from pathlib import Path; from blueprint_tune.tuning.folder import ExperimentFolder\n"
-        f"with ExperimentFolder(Path({str(folder.path)!r})).claimed(): print('mine', flush=True); sys.stdin.read()"
+        f"with ExperimentFolder(Path({str(folder.path)!r})).claimed():\n"
+        "    print('mine', flush=True); sys.stdin.read()"
     )
-    other = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    other = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     try:
         assert other.stdout and other.stdout.readline() == "mine\n"
         with pytest.raises(BlueprintTuneError, match=f"worked on by process {other.pid}"), folder.claimed():

@@ -22,7 +22,9 @@ from blueprint_tune.tuning.forecast import (
     expected_share,
 )
 
-CFG = compose(["+scene=kitchen_001", "preset=smoke", "budget.env_steps=1000000", "budget.report_env_steps=10000"])
+CFG = compose(
+    ["+scene=kitchen_001", "preset=smoke", "budget.env_steps=1000000", "budget.report_env_steps=10000"]
+)
 
 
 def with_scheduler(**scheduler: object) -> ExperimentConfig:

@@ -17,7 +17,8 @@ CFG = compose(["+scene=kitchen_001", "preset=smoke"])
 def make(mode: Mode, terminal: bool = False, trials: int = 2) -> tuple[Progress, io.StringIO]:
     out = io.StringIO()
     console = Console(file=out, force_terminal=terminal, width=120, highlight=False)
-    progress = Progress(mode, "kitchen", elapsed_s=133.0, console=console)
+    progress = Progress(mode, "new", console=console)
+    progress.begin("kitchen", elapsed_s=133.0)
     progress.begin_search(Forecast(CFG, trials, cpus=2))
     return progress, out
 
@@ -26,8 +27,8 @@ def drive(progress: Progress) -> None:
     progress.stage("building the scene")
     progress.started(0, {"agent.learning_rate": 0.001})
     progress.started(1, {"agent.learning_rate": 0.0123456})
-    progress.reported(0, 2048, 0.25)
-    progress.reported(0, 4096, 0.125)
+    progress.reported(0, 2048, 0.25, seconds=2.0)
+    progress.reported(0, 4096, 0.125, seconds=1.0)
     progress.ended(0, "completed")
     progress.ended(1, "failed", "observation 'x' became NaN")
 
@@ -42,10 +43,10 @@ def test_lines_carry_time_steps_success_speed_and_an_estimate() -> None:
     with progress:
         drive(progress)
     lines = out.getvalue().splitlines()
-    assert lines[0] == "[02:13] kitchen"
+    assert lines[0] == "[02:13] kitchen goes on"
     assert re.fullmatch(r"\[02:1\d\] building the scene \(about .+ left, a first guess\)", lines[1])
     assert re.fullmatch(
-        r"\[02:1\d\] trial 0  2.0k/4.1k steps  success 0.25  \S+ steps/s  about .+ left", lines[2]
+        r"\[02:1\d\] trial 0  2.0k/4.1k steps  success 0.25  1.0k steps/s  about .+ left", lines[2]
     )
     assert lines[4].endswith("trial 0  completed at 4.1k steps")
     assert lines[5].endswith("trial 1  failed: observation 'x' became NaN")
@@ -85,13 +86,15 @@ def test_a_large_sweep_fits_one_screen_and_keeps_running_trials_in_it() -> None:
     progress, _ = make("table", terminal=True, trials=200)
     for index in range(150):
         progress.started(index, {})
-        progress.reported(index, 2048, index / 200)
+        progress.reported(index, 2048, index / 200, seconds=1.0)
         if index < 148:
             progress.ended(index, "stopped")
     text = rendered(progress)
     assert len(text.splitlines()) <= 20
     assert "148 of 200 over, 2 running" in text
-    assert re.search(r"^149\s+running", text, re.MULTILINE) and re.search(r"^147\s+stopped", text, re.MULTILINE)
+    assert re.search(r"^149\s+running", text, re.MULTILINE) and re.search(
+        r"^147\s+stopped", text, re.MULTILINE
+    )
 
 
 def test_after_the_search_the_estimate_counts_down_to_the_end() -> None:

@@ -11,8 +11,8 @@ import pytest
 import ray
 
 from blueprint_tune.errors import TrainingDiverged
+from blueprint_tune.tuning.callbacks import Recorder
 from blueprint_tune.tuning.records import (
-    Recorder,
     TrialRecord,
     best_report,
     elapsed_s,
@@ -113,5 +113,9 @@ def test_a_reason_is_the_sentence_that_was_raised_in_the_worker() -> None:
     assert reason(wrapped.as_instanceof_cause()) == "observation 'x' became NaN"
     assert reason(ZeroDivisionError("division by zero")) == "ZeroDivisionError: division by zero"
     assert "process died" in reason(ray.exceptions.ActorDiedError())
+    no_import = (
+        "The actor died because of an error raised in its creation task, x\n  trace\nImportError: no\n"
+    )
+    assert reason(RuntimeError(no_import)) == "ImportError: no"
     assert reason("Failure # 1\nTraceback\nValueError: no\n") == "ValueError: no"
     assert reason(None) == reason("") == "no reason was recorded"

@@ -69,7 +69,10 @@ def first_points(cfg: ExperimentConfig, space: dict[str, Any], how_many: int) ->
 
     assert isinstance(searcher, BasicVariantGenerator)
     iterator = _TrialIterator(
-        "x", spec["num_samples"], spec, points_to_evaluate=list(searcher._points_to_evaluate),
+        "x",
+        spec["num_samples"],
+        spec,
+        points_to_evaluate=list(searcher._points_to_evaluate),
         random_state=searcher._random_state,
     )
     assert _count_variants(spec, searcher._points_to_evaluate) == trial_count(cfg, space)

@@ -1,0 +1,54 @@
+"""The last thing a run says: what came out, where it is, how to look at it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from blueprint_tune.pipeline import RunResult
+    from blueprint_tune.tuning.records import TrialRecord
+
+
+def summarise(result: RunResult) -> None:
+    """What came out, where it is, how to look at it."""
+    console = Console(highlight=False)
+    low, high = result.success_interval
+    best = next(t for t in result.trials if t.trial_id == result.best_trial)
+    baselines = [f"{name} actions {rate:.2f}" for name, rate in result.metrics["baselines"].items()]
+    lines = {
+        "success": f"{result.success_rate:.2f}   95 % interval {low:.2f} to {high:.2f}, "
+        f"{result.metrics['episodes']} episodes on fixed seeds",
+        "baselines": ", ".join(baselines),
+        "trial": _trial_line(result.trials, best),
+        "time": f"{result.duration_s / 60:.1f} min",
+        "report": result.published.report,
+        "policy": f"{result.published.policy}/policy.onnx",
+        "curves": f"tensorboard --logdir {result.path / 'trials'}" if _has_events(result) else "",
+    }
+    console.print(f"\n{result.name}", style="bold", markup=False)
+    for name, text in lines.items():
+        if text:
+            console.print(f"  {name:<10}{text}", markup=False, soft_wrap=True)
+
+
+def _trial_line(trials: tuple[TrialRecord, ...], best: TrialRecord) -> str:
+    """Which trial won, and what became of the others."""
+    if len(trials) == 1:
+        return ""
+    settings = ", ".join(
+        f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in best.sample.items()
+    )
+    counts = [
+        (n, state)
+        for state in ("completed", "stopped", "failed")
+        if (n := sum(t.status == state for t in trials))
+    ]
+    states = ", ".join(f"{n} {state}" for n, state in counts)
+    lines = [f"{best.index} of {len(trials)} ({states}): {settings}"]
+    return "\n".join([*lines, *(f"            trial {t.index} failed: {t.error}" for t in trials if t.error)])
+
+
+def _has_events(result: RunResult) -> bool:
+    return any((result.path / "trials" / result.best_trial).glob("events.out.tfevents.*"))

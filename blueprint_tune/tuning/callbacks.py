@@ -1,0 +1,199 @@
+"""What Tune tells us while it runs: shown as progress, written down as reports; and Ctrl-C, told to Tune."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import math
+import pickle
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+
+from blueprint_tune.tuning.progress import Progress
+from blueprint_tune.tuning.records import REPORTS_FILE, original, read_reports, reason, replace_text
+from blueprint_tune.tuning.trainable import ExperimentCannotRun
+
+
+class Feed(tune.Callback):
+    """Follows the trials of one search.
+
+    Attributes:
+        interrupted: Ctrl-C (or SIGTERM) was received; the search stops at the next report.
+        fatal: why no trial of this experiment can run, if that is so.
+    """
+
+    def __init__(self, progress: Progress, metric: str, budget: int) -> None:
+        self._progress, self._metric, self._budget = progress, metric, budget
+        self.interrupted = False
+        self.fatal: str | None = None
+        self._end_search: Callable[[], Any] | None = None
+
+    def __reduce__(self) -> tuple[type[tune.Callback], tuple[()]]:
+        """Ray pickles callbacks for a later restore, which brings its own; a terminal cannot be pickled."""
+        return tune.Callback, ()
+
+    def setup(self, *args: Any, **info: Any) -> None:
+        """Called by Tune once its own signal handler is in place."""
+        if threading.current_thread() is threading.main_thread():
+            self._chain_interrupts()
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """See :meth:`Progress.started`."""
+        done = int((trial.last_result or {}).get("env_steps", 0))
+        self._progress.started(trials.index(trial), dict(trial.config), done)
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """See :meth:`Progress.reported`."""
+        self._progress.working("training")
+        steps, seconds = int(result["env_steps"]), float(result["time_this_iter_s"])
+        self._progress.reported(trials.index(trial), steps, result.get(self._metric), seconds)
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """See :meth:`Progress.ended`."""
+        done = int(trial.last_result.get("env_steps", 0)) >= self._budget
+        self._progress.ended(trials.index(trial), "completed" if done else "stopped")
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A trial failed and restarts from its last checkpoint."""
+        why = self._why(trial)
+        self._progress.note(
+            f"trial {trials.index(trial)} failed and restarts from its last checkpoint: {why}"
+        )
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A trial failed for good."""
+        self._progress.ended(trials.index(trial), "failed", self._why(trial))
+
+    def _why(self, trial: Any) -> str:
+        """The reason of the trial's last failure. A mistake that all trials share ends the search here."""
+        error: Any = None
+        with contextlib.suppress(OSError, pickle.UnpicklingError, AttributeError, ImportError, EOFError):
+            error = pickle.loads(Path(trial.pickled_error_file).read_bytes())
+        if error is None:
+            with contextlib.suppress(OSError, TypeError):
+                error = Path(trial.error_file).read_text()
+        if isinstance(error, BaseException) and isinstance(original(error), ExperimentCannotRun):
+            self.fatal = reason(error)
+            raise ExperimentCannotRun(self.fatal)
+        return reason(error)
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """End an interrupted search once no checkpoint is being written."""
+        if self.interrupted and self._end_search and not any(trial.is_saving for trial in trials):
+            self._end_search()
+            self._end_search = None
+
+    def _chain_interrupts(self) -> None:
+        """First Ctrl-C: Tune's own handler ends the search in good order. Second: KeyboardInterrupt."""
+        tunes = signal.getsignal(signal.SIGINT)
+
+        def handle(number: int, frame: Any) -> None:
+            self.interrupted = True
+            self._end_search = functools.partial(tunes, number, frame) if callable(tunes) else None
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            self._progress.note(
+                "Stopping; what the trials have learned up to their last checkpoint is kept. "
+                "Ctrl-C again aborts at once."
+            )
+
+        signal.signal(signal.SIGINT, handle)
+        signal.signal(signal.SIGTERM, handle)
+
+
+class Recorder(tune.Callback):
+    """Appends every report to the trial's file of reports and to its TensorBoard events.
+
+    Ray keeps its own logs in a temporary folder and copies them over from time to time; a report here
+    is in the experiment's folder the moment it exists, so a killed run loses none.
+    """
+
+    def __init__(self, trials_dir: Path, tensorboard: bool, elapsed_s: float = 0.0) -> None:
+        """``elapsed_s``: time the experiment had taken before this process."""
+        self._dir, self._tensorboard = trials_dir, tensorboard
+        self._zero = time.monotonic() - elapsed_s
+        self._writers: dict[str, Any] = {}
+        self._last: dict[str, int] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Ray pickles callbacks; open event files cannot be."""
+        return {**self.__dict__, "_writers": {}, "_last": {}}
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Write one report."""
+        report = _report(result, time.monotonic() - self._zero)
+        folder = self._dir / trial.trial_id
+        folder.mkdir(parents=True, exist_ok=True)
+        last = self._last.get(trial.trial_id)
+        if last is None or report["training_iteration"] <= last:
+            _forget_from(folder / REPORTS_FILE, report["training_iteration"])
+        self._last[trial.trial_id] = report["training_iteration"]
+        with (folder / REPORTS_FILE).open("a") as file:
+            file.write(json.dumps(report, allow_nan=False) + "\n")
+        if self._tensorboard:
+            self._events(folder, trial.trial_id, report)
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Close the trial's event file."""
+        self._close(trial.trial_id)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Close the trial's event file."""
+        self._close(trial.trial_id)
+
+    def on_experiment_end(self, trials: list[Any], **info: Any) -> None:
+        """Close what is still open."""
+        for trial_id in list(self._writers):
+            self._close(trial_id)
+
+    def _events(self, folder: Path, trial_id: str, report: dict[str, Any]) -> None:
+        if trial_id not in self._writers:
+            from tensorboardX import SummaryWriter
+
+            # After a resume the events of reports that are trained again are hidden.
+            self._writers[trial_id] = SummaryWriter(str(folder), purge_step=report["env_steps"])
+        for key, value in report.items():
+            if isinstance(value, int | float) and "/" in key:
+                self._writers[trial_id].add_scalar(key, value, report["env_steps"])
+
+    def _close(self, trial_id: str) -> None:
+        writer = self._writers.pop(trial_id, None)
+        if writer is not None:
+            writer.close()
+
+
+def _report(result: Mapping[str, Any], elapsed_s: float) -> dict[str, Any]:
+    """The trainer's own metrics out of what Ray has added to; what is not finite becomes null."""
+    own = {k: v for k, v in result.items() if "/" in k or k in ("env_steps", "updates")}
+    report = {k: _number(v) for k, v in own.items() if isinstance(v, int | float)}
+    return {
+        **report,
+        "training_iteration": int(result["training_iteration"]),
+        "time_s": round(float(result["time_total_s"]), 3),
+        "elapsed_s": round(elapsed_s, 3),
+        "timestamp": round(time.time(), 3),
+    }
+
+
+def _number(value: float) -> float | int | None:
+    return value if isinstance(value, int) or math.isfinite(value) else None
+
+
+def _forget_from(path: Path, iteration: int) -> None:
+    """Drop the reports from ``iteration`` on: the trial went back to a checkpoint and trains them again.
+
+    So does a last line that a crash cut short.
+    """
+    if path.exists():
+        kept = [row for row in read_reports(path.parent) if row["training_iteration"] < iteration]
+        replace_text(path, "".join(json.dumps(row) + "\n" for row in kept))

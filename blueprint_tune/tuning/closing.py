@@ -1,0 +1,82 @@
+"""After the search: the best policy is proven and exported, one stage after the other.
+
+The driver loads neither simulator nor torch: it asks a :class:`Finalist` in a process of its own and gets
+plain numbers back, the files being written to the experiment's folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING, Any
+
+from blueprint_tune.errors import BlueprintTuneError
+from blueprint_tune.tuning.records import original, write_json
+from blueprint_tune.tuning.workers import Finalist, Job
+
+if TYPE_CHECKING:
+    from ray.actor import ActorHandle
+
+    from blueprint_tune.tuning.folder import ExperimentFolder
+    from blueprint_tune.tuning.progress import Progress
+
+OUTCOME_FILE = "outcome.json"
+"""In the evaluation folder, written last: the stages after the search are done."""
+_POLL_S = 1.0
+_STAGES = (
+    ("prepare", "building the scene for the evaluation", 0.2),
+    ("picture", "drawing the scene", 0.02),
+    ("benchmark", "evaluating the best policy on fixed seeds", 0.2),
+    ("baselines", "evaluating the baselines", 0.25),
+    ("export", "exporting to ONNX", 0.15),
+    ("onnx_benchmark", "evaluating the ONNX policy", 0.15),
+    ("documents", "writing the evaluation", 0.03),
+)
+"""Method, what the terminal says, and its share of the time of all."""
+
+
+def prove(
+    job: Job, folder: ExperimentFolder, progress: Progress, cpus: float, expected_s: float
+) -> dict[str, Any]:
+    """Run all stages on the connected Ray and return what they found, ``timings_s`` among it.
+
+    Raises the BlueprintTuneError that a stage raised.
+    """
+    import ray
+
+    finalist = ray.remote(Finalist).options(num_cpus=cpus).remote(job)
+    outcome: dict[str, Any] = {}
+    timings: dict[str, float] = {}
+    left = expected_s
+    try:
+        for method, text, share in _STAGES:
+            progress.closing(left)
+            progress.stage(text)
+            began = time.monotonic()
+            outcome |= _result(finalist, method)
+            timings[method] = time.monotonic() - began
+            left -= share * expected_s
+    finally:
+        with contextlib.suppress(Exception):
+            ray.kill(finalist)
+    outcome["timings_s"] = timings
+    write_json(folder.evaluation / OUTCOME_FILE, outcome)
+    return outcome
+
+
+def _result(finalist: ActorHandle, method: str) -> dict[str, Any]:
+    """Wait in short waits, so that Ctrl-C is answered."""
+    import ray
+
+    reference = getattr(finalist, method).remote()
+    try:
+        while True:
+            ready, _ = ray.wait([reference], timeout=_POLL_S)
+            if ready:
+                answer: dict[str, Any] = ray.get(reference)
+                return answer
+    except ray.exceptions.RayError as error:
+        cause = original(error)
+        if isinstance(cause, BlueprintTuneError):
+            raise cause from error
+        raise

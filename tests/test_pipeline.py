@@ -1,0 +1,220 @@
+"""Whole runs on the point-mass backend: from overrides to published policy, again, interrupted, refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+import pytest
+
+import blueprint_tune
+from blueprint_tune import pipeline
+from blueprint_tune.errors import BlueprintTuneError, ConfigError, StorageError
+from blueprint_tune.tuning.records import read_reports
+
+ENV = {**os.environ, "PYTHONPATH": str(Path(blueprint_tune.__file__).parents[1]), "PYTHONUNBUFFERED": "1"}
+
+
+def overrides(folder: Path, *more: str) -> list[str]:
+    sizes = [
+        "backend=pointmass",
+        "backend.num_envs=16",
+        "agent.rollouts=16",
+        "evaluation.selection.episodes=2",
+    ]
+    budget = ["budget.env_steps=1024", "budget.report_env_steps=256"]
+    places = [f"output_dir={folder / 'out'}", f"storage.root={folder / 'store'}"]
+    return ["+scene=kitchen_001", "preset=smoke", *sizes, *budget, *places, *more]
+
+
+@pytest.fixture(scope="module")
+def finished(local_ray: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+    """One run of everything, for the tests that look at what it left."""
+    folder = tmp_path_factory.mktemp("run")
+    command = overrides(folder, "sweep=random", "sweep.num_samples=2", "sweep.concurrent_trials=1")
+    return folder, blueprint_tune.run(command)
+
+
+def test_a_run_returns_what_it_measured_and_where_it_is(finished: tuple[Path, Any]) -> None:
+    folder, result = finished
+    assert result.path.parent == folder / "out" and result.path.name == result.name
+    low, high = result.success_interval
+    assert 0 <= low <= result.success_rate <= high <= 1
+    assert [t.index for t in result.trials] == [0, 1]
+    assert result.trials[0].sample["agent.learning_rate"] == 3e-4
+    best = next(t for t in result.trials if t.trial_id == result.best_trial)
+    assert result.best_config.agent.learning_rate == pytest.approx(best.sample["agent.learning_rate"])
+    assert set(result.metrics["baselines"]) == {"zero", "random"}
+    assert result.metrics["onnx_difference"] <= 1e-4
+    assert result.metrics["env_steps"] == 1024 and result.duration_s > 1
+
+
+def test_the_layout_is_complete_and_the_marker_last(finished: tuple[Path, Any]) -> None:
+    root = finished[0] / "store/scenes/kitchen_001/rl_training"
+    for pattern in (
+        "jobs/*/config/experiment.yaml",
+        "jobs/*/checkpoints/checkpoint_final.pt",
+        "jobs/*/metrics/training_curves.json",
+        "jobs/*/trials/*/metrics.csv",
+        "jobs/*/logs/tensorboard/events*",
+        "jobs/*/.complete",
+        "policies/*/policy.onnx",
+        "evaluations/*/report.html",
+    ):
+        assert list(root.glob(pattern)), pattern
+    marker = root / ".rl_training_complete"
+    newest = max((p for p in root.rglob("*") if p.is_file()), key=lambda p: p.stat().st_mtime_ns)
+    assert newest.stat().st_mtime_ns == marker.stat().st_mtime_ns
+    onnxruntime.InferenceSession(str(next(root.glob("policies/*/policy.onnx"))))
+
+
+def test_the_report_says_what_was_changed_from_the_defaults(finished: tuple[Path, Any]) -> None:
+    html = (finished[1].path / "report.html").read_text()
+    assert "agent.rollouts" in html and "evaluation.selection.episodes" in html
+    job = json.loads(next(finished[0].rglob("job_config.json")).read_text())
+    assert job["overrides"]["backend.num_envs"] == 16
+    assert "sweep=random" in job["command"]
+
+
+def test_the_same_input_again_gives_the_finished_result(
+    finished: tuple[Path, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, result = finished
+    command = overrides(folder, "sweep=random", "sweep.num_samples=2", "sweep.concurrent_trials=1")
+    began = time.monotonic()
+    again = blueprint_tune.run(command)
+    assert time.monotonic() - began < 20
+    assert (again.trials, again.success_rate) == (result.trials, result.success_rate)
+    assert again.published == result.published
+    said = capsys.readouterr().out
+    assert "finished already" in said and str(result.published.report) in said
+
+
+def test_a_finished_result_is_published_where_it_is_asked_for(finished: tuple[Path, Any]) -> None:
+    folder, result = finished
+    shutil.copytree(result.path, folder / "copy" / result.name)
+    places = [f"output_dir={folder / 'copy'}", f"storage.root={folder / 'elsewhere'}"]
+    command = overrides(folder, "sweep=random", "sweep.num_samples=2", "sweep.concurrent_trials=1", *places)
+    elsewhere = blueprint_tune.run(command)
+    assert Path(elsewhere.published.marker).exists()
+    assert Path(elsewhere.published.marker).is_relative_to(folder / "elsewhere")
+
+
+def test_where_publishing_fails_nothing_is_lost_and_resume_publishes(
+    local_ray: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "store").write_text("a file where the folder should be")
+    with pytest.raises(StorageError, match="Nothing is lost.*without training again") as error:
+        blueprint_tune.run(overrides(tmp_path, "name=full"))
+    path = tmp_path / "out/full"
+    assert f"blueprint-tune resume {path}" in str(error.value)
+    (tmp_path / "store").unlink()
+    monkeypatch.setattr(pipeline, "_outcome", _only_what_is_there(pipeline._outcome))
+    result = blueprint_tune.resume(path)
+    assert Path(result.published.marker).exists() and result.path == path
+
+
+def _only_what_is_there(outcome: Any) -> Any:
+    def checked(dossier: Any, session: Any, progress: Any) -> Any:
+        assert (dossier.folder.evaluation / "outcome.json").exists(), "evaluated again"
+        return outcome(dossier, session, progress)
+
+    return checked
+
+
+def run_process(folder: Path, *more: str) -> subprocess.Popen[str]:
+    """The command line in a process group of its own, as in a terminal."""
+    words = [sys.executable, "-m", "blueprint_tune", *overrides(folder, "budget.env_steps=8192", *more)]
+    return subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=ENV, start_new_session=True
+    )
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> list[str]:
+    lines: list[str] = []
+    assert process.stdout is not None
+    for line in process.stdout:
+        lines.append(line)
+        if text in line:
+            return lines
+    raise AssertionError("".join(lines))
+
+
+def test_killed_and_resumed_is_as_never_stopped(local_ray: None, tmp_path: Path) -> None:
+    whole = blueprint_tune.run(overrides(tmp_path, "budget.env_steps=8192", "name=whole"))
+    process = run_process(tmp_path, "name=killed")
+    try:
+        lines = read_until(process, "1.5k/8.2k")
+    finally:
+        process.kill()
+        process.communicate()
+    assert "starting Ray" in "".join(lines) and "left" in lines[-1]
+    assert not any("Traceback" in line or "WARNING" in line or "ray" in line for line in lines), lines
+    result = blueprint_tune.resume(tmp_path / "out/killed")
+    assert result.success_rate == whole.success_rate
+    rows = [read_reports(r.path / "trials" / r.best_trial) for r in (whole, result)]
+    still = [[{k: v for k, v in row.items() if _is_timeless(k)} for row in curve] for curve in rows]
+    assert still[0] == still[1] and len(still[0]) == 32
+
+
+def _is_timeless(key: str) -> bool:
+    return not key.startswith(("perf/", "time", "elapsed", "eval/fresh"))
+
+
+def test_ctrl_c_in_a_terminal_says_how_to_go_on(tmp_path: Path) -> None:
+    process = run_process(tmp_path, "name=stopped")
+    try:
+        read_until(process, "trial 0")
+        os.killpg(process.pid, signal.SIGINT)
+        rest, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert f"blueprint-tune resume {tmp_path / 'out/stopped'}" in rest and "Traceback" not in rest
+
+
+def test_what_is_no_experiment_cannot_be_resumed(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is not an experiment"):
+        blueprint_tune.resume(tmp_path / "nowhere")
+
+
+def test_a_scene_that_has_changed_is_not_mixed_into_a_resume(tmp_path: Path) -> None:
+    from blueprint_tune.config.paths import assets_dir
+
+    manifest = tmp_path / "scene_manifest.json"
+    manifest.write_bytes((assets_dir() / "scenes/kitchen_001/scene_manifest.json").read_bytes())
+    words = overrides(tmp_path, "name=changed", f"scene.manifest={manifest}", "sweep.cpus_per_trial=512")
+    with pytest.raises(ConfigError, match="cpus_per_trial=512"):
+        blueprint_tune.run(words)  # an experiment that is begun, and no more
+    manifest.write_text(manifest.read_text() + "\n")
+    with pytest.raises(BlueprintTuneError, match="the scene has changed"):
+        blueprint_tune.resume(tmp_path / "out/changed")
+
+
+def test_importing_the_package_is_light() -> None:
+    heavy = "{'torch', 'ray', 'mujoco', 'hydra', 'numpy', 'rich'}"
+    code = f"import sys, blueprint_tune; print({heavy} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=ENV, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_the_driver_loads_neither_torch_nor_a_simulator(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from blueprint_tune import pipeline, dossier\n"
+        "from blueprint_tune.tuning import experiment, closing\n"
+        "from blueprint_tune.tasks.spec import bind_task\n"
+        "from blueprint_tune.config.compose import compose\n"
+        "bind_task(compose(['+scene=kitchen_001', 'preset=smoke']))\n"
+        "print({'torch', 'mujoco', 'skrl', 'onnx'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=ENV, check=True)
+    assert done.stdout.strip() == "set()"
