@@ -143,7 +143,8 @@ class StartConfig:
     """A frame, for example ``target`` or ``target/handle``; null = where the home posture has the end effector."""
     offset_m: Annotated[list[float], Field(min_length=3, max_length=3)]
     """From that frame to the end effector: x towards the role from the robot, y left, z up."""
-    approach: Literal["down", "forward"]
+    approach: Literal["down", "slanted", "forward"]
+    """Where the gripper points: straight down, ahead and 45 degrees down, or level ahead."""
     joint_noise_rad: NonNegative
 
 
@@ -273,6 +274,8 @@ class BudgetConfig:
     env_steps: Count
     report_env_steps: Count
     checkpoint_every_reports: Count
+    first_rung_env_steps: Count
+    """Env steps that every trial of a sweep with early stopping gets before it is compared."""
     trials: Count
     """Trials of a sweep that searches (``sweep.num_samples`` of asha, random, …); single runs one."""
 

@@ -106,7 +106,8 @@ class ManipulationEnv(VecEnv):
         raw = torch.stack([t.function(state) for t in self._terms.rewards], dim=1)
         self._raw_sums += raw.sum(dim=0)
         self._summed_steps += self.num_envs
-        return raw @ self._weights
+        # not a matrix product: its rounding would depend on the number of environments
+        return (raw * self._weights).sum(dim=1)
 
     def _terminated(self) -> Tensor:
         terminated = torch.zeros(self.num_envs, dtype=torch.bool)

@@ -54,17 +54,19 @@ def lifted(
 
 
 @term("reward")
-def joint_progress(state: SceneState, joint: Joint, to: Command) -> Tensor:
+def joint_progress(state: SceneState, joint: Joint, to: Command, wrong_way: float = 0.3) -> Tensor:
     """Part of the way from where a joint began the episode to the commanded fraction of its range.
 
-    1 at the command, 0 at the start and beyond it: nothing is earned by a start that happens to lie near
-    the command, and a clumsy first touch costs nothing, so that the handle is worth approaching.
+    1 at the command, 0 at the start: nothing is earned by a start that happens to lie near the command.
+    Beyond the start it falls at ``wrong_way`` times the slope: a clumsy first touch costs little, so that
+    the handle is worth approaching, and every move back is worth something.
     """
     lower, upper = state.joint_limits[joint.index]
     wanted = lower + state.commands[to.name][:, 0] * (upper - lower)
     error = (state.joint_pos[:, joint.index] - wanted).abs()
     at_start = (state.start_joint_pos[:, joint.index] - wanted).abs()
-    return (1.0 - error / at_start.clamp_min(MIN_JOINT_ERROR)).clamp_min(0.0)
+    progress = 1.0 - error / at_start.clamp_min(MIN_JOINT_ERROR)
+    return torch.where(progress < 0, wrong_way * progress, progress)
 
 
 @term("reward")

@@ -16,6 +16,7 @@ POSITION_TOLERANCE_M = 0.003
 ROTATION_TOLERANCE_RAD = 0.02
 DAMPING = 0.05
 """Damped least squares (Wampler 1986): large enough to stay calm near singular postures."""
+SLANT_RAD = np.pi / 4
 MAX_ITERATIONS = 200
 MAX_GUESSES = 40
 ENOUGH_ROOM_RAD = 0.3
@@ -83,10 +84,12 @@ def _start_pose(model: mujoco.MjModel, data: mujoco.MjData, task: TaskSpec) -> t
     if task.policy.start.approach == "down":
         # the hand's z axis points out of the gripper, its y axis along the fingers' travel
         return position, np.column_stack([forward, -left, -up])
+    slant = SLANT_RAD if task.policy.start.approach == "slanted" else 0.0
+    out = np.cos(slant) * forward - np.sin(slant) * up
     handle = next((e.handle for e in task.roles.values() if e.handle is not None), None)
     vertical_bar = handle is not None and abs(handle.along[2]) > 0.5
-    travel = left if vertical_bar else up
-    return position, np.column_stack([np.cross(travel, forward), travel, forward])
+    travel = left if vertical_bar else np.cross(out, left)
+    return position, np.column_stack([np.cross(travel, out), travel, out])
 
 
 def _origin(model: mujoco.MjModel, data: mujoco.MjData, task: TaskSpec) -> Floats:
