@@ -52,6 +52,7 @@ class ManipulationEnv(VecEnv):
         self.reward_terms = tuple(t.name for t in terms.rewards)
         self._weights = torch.tensor([t.weight for t in terms.rewards])
         self._raw_sums, self._summed_steps = torch.zeros(len(terms.rewards)), 0
+        self._history_at_save: History | None = None
 
     def configure(self, policy: PolicyConfig) -> None:
         """See :meth:`VecEnv.configure`."""
@@ -76,9 +77,12 @@ class ManipulationEnv(VecEnv):
         self._raw_sums.zero_()
         self._summed_steps = 0
         self._observations = self._observe()
-        sizes = {"observations": self.num_observations, "actions": self.num_actions, "rewards": 1}
-        self.history = History(n, **sizes, joint_pos=state.joint_pos.shape[1])
+        self.history = self._new_history()
         return self._observations
+
+    def _new_history(self) -> History:
+        sizes = {"observations": self.num_observations, "actions": self.num_actions, "rewards": 1}
+        return History(self.num_envs, **sizes, joint_pos=len(self.simulator.joint_names))
 
     def step(self, actions: Tensor) -> StepResult:
         """See :meth:`VecEnv.step`."""
@@ -191,6 +195,8 @@ class ManipulationEnv(VecEnv):
     def save_state(self) -> dict[str, Any]:
         """See :meth:`VecEnv.save_state`."""
         state = self.simulator.state
+        # too large for a checkpoint, but an evaluation in between must not end up in it
+        self._history_at_save = self.history
         return {
             "simulator": self.simulator.save_state(),
             "actions": self.actions.state_dict(),
@@ -228,6 +234,7 @@ class ManipulationEnv(VecEnv):
         self._summed_steps = saved["summed_steps"]
         self._observations = saved["observations"].clone()
         self._next_ready[:] = False
+        self.history = self._history_at_save or self._new_history()
 
     def render(self, env_id: int = 0, width: int = 640, height: int = 480) -> NDArray[np.uint8]:
         """See :meth:`VecEnv.render`."""
