@@ -49,8 +49,8 @@ class Dossier:
 
     @property
     def policy_name(self) -> str:
-        """What the policy is published as."""
-        return f"{self.cfg.scene.id}_{self.cfg.policy.name}_{self.cfg.robot.name}"
+        """What the policy is published as: the job's name, so that no job overwrites another's policy."""
+        return self.folder.name
 
     @property
     def eval_id(self) -> str:
@@ -144,6 +144,7 @@ class Dossier:
             provenance=dict(self.tree["provenance"]),
             command=self.command,
             timings_s={"training": elapsed_s(self.folder.trials), **outcome["timings_s"]},
+            onnx_success_rate=outcome.get("onnx_success_rate"),
             picture_png=(self.folder.evaluation / picture).read_bytes() if picture else None,
         )
 
