@@ -166,7 +166,7 @@ def test_killed_and_resumed_is_as_never_stopped(local_ray: None, tmp_path: Path)
 
 
 def _is_timeless(key: str) -> bool:
-    return not key.startswith(("perf/", "time", "elapsed", "eval/fresh"))
+    return not key.startswith(("perf/", "time", "elapsed"))
 
 
 def test_ctrl_c_in_a_terminal_says_how_to_go_on(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ own environment, whose state is put aside and restored, so it leaves no trace in
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -19,40 +20,54 @@ from blueprint_tune.envs.base import VecEnv
 
 
 class Selection:
-    """Evaluates when its share of the time allows, and repeats the last figure when it does not."""
+    """Evaluates when its share of the training allows, and repeats the last figure when it does not.
 
-    def __init__(self, config: SelectionConfig) -> None:
+    The share is counted in env steps, not in seconds, so that when a trial is evaluated does not
+    depend on how fast the machine happens to be. An evaluated env step costs less than a trained one.
+    """
+
+    def __init__(self, config: SelectionConfig, env: VecEnv) -> None:
         self._config = config
-        self._trained_s, self._spent_s, self._last_s = 0.0, 0.0, 0.0
-        self._success_rate = -1.0
+        passes = math.ceil(config.episodes / env.num_envs)
+        self._cost = passes * env.num_envs * env.max_episode_steps
+        """env steps of one evaluation at most"""
+        self._evaluated_at, self._success_rate = -1, 0.0
+        self._trained_s, self._spent_s = 0.0, 0.0
 
-    def evaluate(self, env: VecEnv, act: Callable[[Tensor], Tensor], trained_s: float) -> dict[str, float]:
-        """Metrics of the newest evaluation; ``trained_s`` is the training time since the last call."""
+    def evaluate(
+        self, env: VecEnv, act: Callable[[Tensor], Tensor], env_steps: int, trained_s: float, last: bool
+    ) -> dict[str, float]:
+        """Metrics of the newest evaluation.
+
+        ``env_steps``: trained so far; ``trained_s``: the training time since the last call. The ``last``
+        report of a trial is always evaluated: its policy is the one that is compared and kept.
+        """
         self._trained_s += trained_s
-        allowed_s = self._config.max_time_fraction * (self._trained_s + self._spent_s)
-        fresh = self._success_rate < 0 or self._spent_s + self._last_s <= allowed_s
+        since = env_steps - self._evaluated_at
+        fresh = last or self._evaluated_at < 0 or self._cost <= self._config.max_time_fraction * since
         if fresh:
             began = time.perf_counter()
             self._success_rate = play(env, act, self._config.seed, self._config.episodes)
-            self._last_s = time.perf_counter() - began
-            self._spent_s += self._last_s
+            self._evaluated_at = env_steps
+            self._spent_s += time.perf_counter() - began
         return {
             "eval/success_rate": self._success_rate,
-            "eval/fresh": float(fresh),
+            "eval/at_env_steps": float(self._evaluated_at),
             "perf/eval_fraction": self._spent_s / (self._trained_s + self._spent_s),
         }
 
     def state_dict(self) -> dict[str, Any]:
         """For a checkpoint."""
         return {
-            "times_s": torch.tensor([self._trained_s, self._spent_s, self._last_s], dtype=torch.float64),
+            "times_s": torch.tensor([self._trained_s, self._spent_s], dtype=torch.float64),
+            "evaluated_at": self._evaluated_at,
             "success_rate": self._success_rate,
         }
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Restore :meth:`state_dict`."""
-        self._trained_s, self._spent_s, self._last_s = saved["times_s"].tolist()
-        self._success_rate = saved["success_rate"]
+        self._trained_s, self._spent_s = saved["times_s"].tolist()
+        self._evaluated_at, self._success_rate = saved["evaluated_at"], saved["success_rate"]
 
 
 def play(env: VecEnv, act: Callable[[Tensor], Tensor], seed: int, episodes: int) -> float:

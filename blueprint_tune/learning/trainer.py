@@ -38,7 +38,7 @@ class Trainer:
             torch.manual_seed(config.seed)
             self.agent = PPOAgent(config.agent, env.num_observations, env.num_actions, generator)
         self._rollout = Rollout(config.agent.rollouts, env.num_envs, env.num_observations, env.num_actions)
-        self._selection = Selection(config.evaluation.selection)
+        self._selection = Selection(config.evaluation.selection, env)
         self._episodes = EpisodeStatistics(env.num_envs)
         self.env_steps, self.updates, self._reports = 0, 0, 0
         seeds = np.full(env.num_envs, config.seed, dtype=np.int64)
@@ -67,7 +67,9 @@ class Trainer:
         metrics = {name: sum(values) / len(values) for name, values in losses.items()}
         metrics |= {"agent/learning_rate": losses["agent/learning_rate"][-1]} if losses else {}
         metrics |= self._episodes.take() | self._reward_means()
-        metrics |= self._selection.evaluate(self._env, self.agent.mean_actions, trained_s)
+        metrics |= self._selection.evaluate(
+            self._env, self.agent.mean_actions, self.env_steps, trained_s, self.finished
+        )
         steps = self.env_steps - first_steps
         metrics |= {
             "env_steps": self.env_steps,

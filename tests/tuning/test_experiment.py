@@ -23,7 +23,7 @@ from blueprint_tune.tuning.session import RaySession
 
 BASE = ["+scene=kitchen_001", "preset=smoke", "backend=pointmass", "backend.num_envs=16", "agent.rollouts=16"]
 SHORT = ["budget.env_steps=1024", "budget.report_env_steps=256", "evaluation.selection.episodes=2"]
-STILL_TIME = ("perf/", "time", "elapsed", "eval/fresh")
+STILL_TIME = ("perf/", "time", "elapsed")
 
 Space = Mapping[str, Mapping[str, Any]]
 Told = Callable[[int, int], None]
