@@ -127,6 +127,8 @@ class Trainer:
             name = f"observation '{self._observation_name(result.terminal_observations)}'"
         else:
             rows = ~torch.isfinite(result.rewards)
+        if not rows.any():
+            return  # only their sum was too large for a float
         env_id = int(rows.nonzero()[0, 0])
         dump = self._dump_dir / "nan_dump.npz"
         where = self._env.dump_history(env_id, dump)
