@@ -109,7 +109,7 @@ class PPOAgent(PPO):
         return {
             "loss/policy": policy_loss,
             "loss/value": value_loss,
-            "loss/entropy": -entropy,
+            "loss/entropy": entropy,
             "agent/kl": torch.stack(kls).mean().item(),
             "agent/std": self._std().mean().item(),
             "agent/learning_rate": self.optimizer.param_groups[0]["lr"],
