@@ -1,0 +1,103 @@
+"""The selection evaluation: the same episodes however many environments play them, in its share of time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from blueprint_tune.config.schema import SelectionConfig
+from blueprint_tune.envs.manipulation import ManipulationEnv
+from blueprint_tune.learning import selection
+from blueprint_tune.learning.selection import Selection, play
+
+NewEnv = Callable[..., ManipulationEnv]
+EASY = (
+    "backend=pointmass",
+    "policy.episode_s=1.5",
+    "policy.success={term: within_distance, a: robot/ee, b: target, distance_m: 0.04, hold_s: 0.1}",
+)
+
+
+def towards_the_object(env: ManipulationEnv) -> Callable[[Tensor], Tensor]:
+    """Goes to the object from the observations alone, at a speed that is too slow for the far ones."""
+    first = sum(
+        size for _, size in env.observation_names[: list(env.policy.observations).index("target_rel")]
+    )
+
+    def act(observations: Tensor) -> Tensor:
+        actions = torch.zeros(len(observations), env.num_actions)
+        actions[:, :3] = (2.0 * observations[:, first : first + 3]).clamp(-0.1, 0.1)
+        return actions
+
+    return act
+
+
+def by_hand(env: ManipulationEnv, seed: int, episodes: int) -> float:
+    """Every episode by itself, to its end."""
+    act, successes = towards_the_object(env), 0
+    for slot in range(episodes):
+        observations = env.reset(np.full(1, seed), np.array([slot]))
+        done = False
+        while not done:
+            result = env.step(act(observations))
+            observations, done = result.observations, result.done
+        successes += int(result.success[0])
+    return successes / episodes
+
+
+@pytest.mark.parametrize(("num_envs", "episodes"), [(4, 10), (16, 10), (10, 10)])
+def test_every_slot_counts_once(new_env: NewEnv, num_envs: int, episodes: int) -> None:
+    expected = by_hand(new_env(*EASY, num_envs=1), 90001, episodes)
+    assert 0.1 < expected < 0.9, "some succeed, some do not"
+    env = new_env(*EASY, num_envs=num_envs)
+    assert play(env, towards_the_object(env), 90001, episodes) == expected
+
+
+def test_playing_leaves_the_environment_as_it_was(new_env: NewEnv) -> None:
+    env, twin = new_env(*EASY), new_env(*EASY)
+    for each in (env, twin):
+        each.reset(np.zeros(4, dtype=np.int64), np.arange(4), stagger=True)
+        for _ in range(5):
+            each.step(torch.ones(4, each.num_actions))
+    play(env, towards_the_object(env), 90001, 6)
+    for _ in range(40):
+        found, expected = (each.step(-torch.ones(4, each.num_actions)) for each in (env, twin))
+        assert torch.equal(found.observations, expected.observations)
+        assert torch.equal(found.success_now, expected.success_now)
+    assert torch.equal(env.reward_sums()[0], twin.reward_sums()[0])
+
+
+def test_evaluations_keep_to_their_share_of_the_env_steps(
+    new_env: NewEnv, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env, plays = new_env(*EASY), 0
+    settings = SelectionConfig(seed=1, episodes=10, max_time_fraction=0.1)
+    cost = 3 * 4 * env.max_episode_steps
+    every = math.ceil(10 * cost / 1000)
+
+    def fake_play(*_: object) -> float:
+        nonlocal plays
+        plays += 1
+        return plays / 10
+
+    monkeypatch.setattr(selection, "play", fake_play)
+    chooser, played_at = Selection(settings, env), []
+    for report in range(1, 3 * every + 3):
+        before = plays
+        metrics = chooser.evaluate(
+            env, towards_the_object(env), report * 1000, 1.0, last=report == 3 * every + 2
+        )
+        if plays > before:
+            played_at.append(report)
+        assert metrics["eval/success_rate"] == plays / 10, "the newest figure is repeated"
+        assert metrics["eval/at_env_steps"] == played_at[-1] * 1000
+        if report == every + 3:
+            saved, chooser = chooser.state_dict(), Selection(settings, env)
+            chooser.load_state_dict(saved)
+    first = 1
+    assert played_at == [first, first + every, first + 2 * every, first + 3 * every, 3 * every + 2]
