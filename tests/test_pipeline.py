@@ -23,6 +23,9 @@ from blueprint_tune.tuning.records import read_reports
 ENV = {**os.environ, "PYTHONPATH": str(Path(blueprint_tune.__file__).parents[1]), "PYTHONUNBUFFERED": "1"}
 
 
+SWEEP = ["sweep=random", "sweep.num_samples=2", "sweep.concurrent_trials=1"]
+
+
 def overrides(folder: Path, *more: str) -> list[str]:
     sizes = [
         "backend=pointmass",
@@ -39,8 +42,7 @@ def overrides(folder: Path, *more: str) -> list[str]:
 def finished(local_ray: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
     """One run of everything, for the tests that look at what it left."""
     folder = tmp_path_factory.mktemp("run")
-    command = overrides(folder, "sweep=random", "sweep.num_samples=2", "sweep.concurrent_trials=1")
-    return folder, blueprint_tune.run(command)
+    return folder, blueprint_tune.run(overrides(folder, *SWEEP))
 
 
 def test_a_run_returns_what_it_measured_and_where_it_is(finished: tuple[Path, Any]) -> None:
@@ -88,9 +90,8 @@ def test_the_same_input_again_gives_the_finished_result(
     finished: tuple[Path, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, result = finished
-    command = overrides(folder, "sweep=random", "sweep.num_samples=2", "sweep.concurrent_trials=1")
     began = time.monotonic()
-    again = blueprint_tune.run(command)
+    again = blueprint_tune.run(overrides(folder, *SWEEP))
     assert time.monotonic() - began < 20
     assert (again.trials, again.success_rate) == (result.trials, result.success_rate)
     assert again.published == result.published
@@ -102,8 +103,7 @@ def test_a_finished_result_is_published_where_it_is_asked_for(finished: tuple[Pa
     folder, result = finished
     shutil.copytree(result.path, folder / "copy" / result.name)
     places = [f"output_dir={folder / 'copy'}", f"storage.root={folder / 'elsewhere'}"]
-    command = overrides(folder, "sweep=random", "sweep.num_samples=2", "sweep.concurrent_trials=1", *places)
-    elsewhere = blueprint_tune.run(command)
+    elsewhere = blueprint_tune.run(overrides(folder, *SWEEP, *places))
     assert Path(elsewhere.published.marker).exists()
     assert Path(elsewhere.published.marker).is_relative_to(folder / "elsewhere")
 
@@ -132,7 +132,7 @@ def _only_what_is_there(outcome: Any) -> Any:
 
 def run_process(folder: Path, *more: str) -> subprocess.Popen[str]:
     """The command line in a process group of its own, as in a terminal."""
-    words = [sys.executable, "-m", "blueprint_tune", *overrides(folder, "budget.env_steps=8192", *more)]
+    words = [sys.executable, "-m", "blueprint_tune", *overrides(folder, *more)]
     return subprocess.Popen(
         words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=ENV, start_new_session=True
     )
@@ -148,21 +148,23 @@ def read_until(process: subprocess.Popen[str], text: str) -> list[str]:
     raise AssertionError("".join(lines))
 
 
-def test_killed_and_resumed_is_as_never_stopped(local_ray: None, tmp_path: Path) -> None:
-    whole = blueprint_tune.run(overrides(tmp_path, "budget.env_steps=8192", "name=whole"))
-    process = run_process(tmp_path, "name=killed")
+def test_killed_and_resumed_is_as_never_stopped(finished: tuple[Path, Any], tmp_path: Path) -> None:
+    process = run_process(tmp_path, *SWEEP, "name=killed")
     try:
-        lines = read_until(process, "1.5k/8.2k")
+        lines = read_until(process, "trial 0  512/1.0k")
     finally:
         process.kill()
         process.communicate()
     assert "starting Ray" in "".join(lines) and "left" in lines[-1]
-    assert not any("Traceback" in line or "WARNING" in line or "ray" in line for line in lines), lines
+    assert not any("Traceback" in line or "WARNING" in line or "ray." in line for line in lines), lines
     result = blueprint_tune.resume(tmp_path / "out/killed")
+    whole = finished[1]
     assert result.success_rate == whole.success_rate
-    rows = [read_reports(r.path / "trials" / r.best_trial) for r in (whole, result)]
-    still = [[{k: v for k, v in row.items() if _is_timeless(k)} for row in curve] for curve in rows]
-    assert still[0] == still[1] and len(still[0]) == 32
+    for ours, theirs in zip(result.trials, whole.trials, strict=True):
+        assert ours.sample == theirs.sample
+        curves = [read_reports(r.path / "trials" / t.trial_id) for r, t in ((result, ours), (whole, theirs))]
+        still = [[{k: v for k, v in row.items() if _is_timeless(k)} for row in curve] for curve in curves]
+        assert still[0] == still[1] and len(still[0]) == 4
 
 
 def _is_timeless(key: str) -> bool:
@@ -170,7 +172,7 @@ def _is_timeless(key: str) -> bool:
 
 
 def test_ctrl_c_in_a_terminal_says_how_to_go_on(tmp_path: Path) -> None:
-    process = run_process(tmp_path, "name=stopped")
+    process = run_process(tmp_path, "budget.env_steps=65536", "name=stopped")
     try:
         read_until(process, "trial 0")
         os.killpg(process.pid, signal.SIGINT)

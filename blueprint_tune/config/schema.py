@@ -140,7 +140,7 @@ class StartConfig:
     """Where the end effector starts: above or in front of a role, before randomisation."""
 
     near: str | None
-    """A frame, for example ``target`` or ``target/handle``; null = where the home posture has the end effector."""
+    """A frame, for example ``target/handle``; null = where the home posture has the end effector."""
     offset_m: Annotated[list[float], Field(min_length=3, max_length=3)]
     """From that frame to the end effector: x towards the role from the robot, y left, z up."""
     approach: Literal["down", "slanted", "forward"]

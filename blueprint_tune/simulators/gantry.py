@@ -31,10 +31,11 @@ FIXTURE_DRAG = 5.0
 GRAVITY = np.array([0.0, 0.0, -9.81])
 _HOME = (0.36, 0.0, 0.69)
 """Where the end effector is when a policy starts at home, in the base's axes, as a share of the reach."""
+_FORWARD = np.array([0.5, 0.5, 0.5, 0.5])
 _APPROACH = {
-    "down": (0.0, 1.0, 0.0, 0.0),
-    "slanted": quat_multiply(quat_about((0, 1, 0), np.pi / 4), (0.5, 0.5, 0.5, 0.5)),
-    "forward": (0.5, 0.5, 0.5, 0.5),
+    "down": np.array([0.0, 1.0, 0.0, 0.0]),
+    "slanted": quat_multiply(quat_about((0, 1, 0), np.pi / 4), _FORWARD),
+    "forward": _FORWARD,
 }
 """Orientation of the end effector in the base's axes, wxyz: z out of the gripper, y along its fingers."""
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from blueprint_tune.config.schema import ExperimentConfig
 
-FIRST_GUESS_STEPS_PER_S = 5000.0
+FIRST_GUESS_STEPS_PER_S = 2500.0
 """Env steps a second and CPU before anything is measured; only the first lines show it, as a guess."""
 START_S = 8.0
 """Starting Ray, a trial's process and its scene."""
