@@ -1,0 +1,37 @@
+"""Command line of ``scripts/bench``."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+
+from benchlib.record import RESULTS
+
+COMMANDS = {
+    "physics": "the environment against bare MuJoCo, and against mjlab and gymnasium-robotics",
+    "training": "PPO end to end against its parts, rsl_rl and Stable-Baselines3",
+    "learning": "train and evaluate every policy type on several seeds; goes on where it stopped",
+    "startup": "start-up times, trial switch, memory",
+    "readme": "put the measured table into README.md",
+}
+
+
+def main() -> None:
+    """Run one subcommand."""
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    if name not in COMMANDS:
+        print("scripts/bench SUBCOMMAND [--help]\n", file=sys.stderr)
+        print("  peers-install    make the virtual environments of the peers", file=sys.stderr)
+        print("\n".join(f"  {key:<16} {text}" for key, text in COMMANDS.items()), file=sys.stderr)
+        raise SystemExit(0 if name in ("-h", "--help") else 2)
+    module = importlib.import_module(f"benchlib.{name}")
+    parser = argparse.ArgumentParser(f"scripts/bench {name}", description=COMMANDS[name])
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the result files")
+    module.add_arguments(parser)
+    module.run(parser.parse_args(sys.argv[2:]), ["scripts/bench", *sys.argv[1:]])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""``scripts/bench learning``: every policy type, trained and evaluated through the public path."""
+
+from __future__ import annotations
+
+import argparse
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import blueprint_tune
+from benchlib.readme import SEEDS, policy_types
+from benchlib.record import ROOT, Document, progress
+from benchlib.table import Cell, Cells, pooled, read_cells, table, write_cells
+from blueprint_tune.config.compose import compose
+from blueprint_tune.config.identity import input_hash, provenance
+from blueprint_tune.errors import BlueprintTuneError
+from blueprint_tune.tasks.spec import bind_task
+
+if TYPE_CHECKING:
+    from blueprint_tune.pipeline import RunResult
+
+BARS = {"dexterous_pick_place": (0.90, 8.0), "drawer_manipulation": (0.95, 4.0)}
+"""Success that is asked for (the lower end of the interval may be 0.05 less), and minutes of training."""
+SLACK = 0.05
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What to measure; all of it by default."""
+    parser.add_argument("--policies", nargs="+", default=policy_types(), metavar="NAME")
+    parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS))
+    parser.add_argument("--scene", default="kitchen_001")
+    parser.add_argument("--preset", default="benchmark")
+    parser.add_argument("--again", action="store_true", help="also measure what has been measured")
+    parser.add_argument("--markdown", action="store_true", help="train nothing, print the table")
+    parser.add_argument("--work", type=Path, default=ROOT / "outputs" / "bench", help="where experiments go")
+
+
+def run(options: argparse.Namespace, command: list[str]) -> None:
+    """Measure the missing cells one after the other, writing each down as it is there."""
+    file = options.results / "learning.json"
+    if options.markdown:
+        print("\n".join(table(policy_types(), read_cells(file), SEEDS)))
+        return
+    failed = []
+    for policy in options.policies:
+        for seed in options.seeds:
+            cells = read_cells(file)  # another process may have added to it
+            if seed in cells.get(policy, {}) and not options.again:
+                _tell_if_old(cells[policy][seed], policy, _overrides(options, policy, seed))
+                continue
+            progress(f"{policy}, seed {seed}")
+            try:
+                cell = _measure(_overrides(options, policy, seed), seed, options.again)
+            except Exception as error:  # one training that fails must not end a night of them
+                print(error) if isinstance(error, BlueprintTuneError) else traceback.print_exc()
+                failed.append(f"{policy}, seed {seed}")
+                continue
+            cells = read_cells(file)
+            cells.setdefault(policy, {})[seed] = cell
+            write_cells(file, cells)
+            _document(cells, options, command)
+    if failed:
+        raise SystemExit(f"not measured: {'; '.join(failed)}")
+
+
+def _overrides(options: argparse.Namespace, policy: str, seed: int) -> list[str]:
+    return [
+        f"+scene={options.scene}",
+        f"policy={policy}",
+        f"preset={options.preset}",
+        "sweep=single",
+        f"seed={seed}",
+        f"output_dir={options.work}",
+        f"storage.root={options.work / 'published'}",
+    ]
+
+
+def _measure(overrides: list[str], seed: int, again: bool) -> Cell:
+    result = blueprint_tune.run([*overrides, f"force={str(again).lower()}"])
+    return cell_of(result, seed, _question(overrides), provenance())
+
+
+def cell_of(result: RunResult, seed: int, question: str, known: dict[str, Any]) -> Cell:
+    """What is kept of a finished experiment."""
+    trial = next(t for t in result.trials if t.trial_id == result.best_trial)
+    episodes = int(result.metrics["episodes"])
+    return Cell(
+        seed=seed,
+        successes=round(result.success_rate * episodes),
+        episodes=episodes,
+        zero=float(result.metrics["baselines"]["zero"]),
+        random=float(result.metrics["baselines"]["random"]),
+        env_steps=trial.env_steps,
+        training_s=round(trial.duration_s, 1),
+        input_hash=question,
+        commit=f"{str(known['git_commit'])[:12]}{'+' if known['git_dirty'] else ''}",
+    )
+
+
+def _question(overrides: list[str]) -> str:
+    config = compose(overrides)
+    return input_hash(config, bind_task(config).scene.digest)
+
+
+def _tell_if_old(cell: Cell, policy: str, overrides: list[str]) -> None:
+    """A measured cell stays until it is asked for again; say when today's settings are others."""
+    try:
+        same = _question(overrides) == cell.input_hash
+    except BlueprintTuneError:
+        traceback.print_exc()
+        return
+    state = "measured" if same else f"measured at {cell.commit} with other settings than today's (--again)"
+    progress(f"{policy}, seed {cell.seed}: {state}")
+
+
+def _document(cells: Cells, options: argparse.Namespace, command: list[str]) -> None:
+    document = Document("learning", "Learning: every policy type on fixed seeds", command)
+    document.text(
+        f"`preset={options.preset} sweep=single` on `{options.scene}`, one training a seed, each judged by "
+        "its policy's mean actions on the benchmark's fixed starts; the interval is Wilson's at 95 % over "
+        "the episodes of all seeds. Env steps and minutes are one training's, its selection evaluations "
+        "included. An empty cell has not been measured."
+    )
+    document.lines += [*table(policy_types(), cells, options.seeds), ""]
+    rows = [_bar(policy, list(cells[policy].values())) for policy in BARS if cells.get(policy)]
+    if rows:
+        document.heading("Against the bars")
+        document.table(["policy type", "bar", "lower end needed", "lower end", "slowest training, min"], rows)
+    commits = {c.commit for row in cells.values() for c in row.values()}
+    document.text(f"Measured at: {', '.join(sorted(commits))} (+ with uncommitted changes).")
+    document.write(options.results)
+
+
+def _bar(policy: str, cells: list[Cell]) -> list[str]:
+    bar, minutes = BARS[policy]
+    slowest = max(c.training_s for c in cells) / 60
+    low = pooled(cells)[1]
+    return [
+        f"`{policy}`",
+        f"{bar:.2f} in {minutes:g} min",
+        f"{bar - SLACK:.2f}",
+        f"{low:.3f}, {'reached' if low >= bar - SLACK else 'NOT reached'}",
+        f"{slowest:.1f}, {'reached' if slowest <= minutes else 'NOT reached'}",
+    ]
