@@ -172,10 +172,11 @@ def _write_peers(
         return
     document.text(
         "Env steps a second with random actions and each environment's own resets, "
-        f"{env.control_dt_s * 1000:g} ms an env step everywhere, in turns in the same run. "
-        f"The tasks differ: ours is a Franka in a kitchen ({len(env.task.static)} colliders in reach), mjlab's nearest task a YAM arm with one "
-        "cube on a plane, gymnasium-robotics' a Fetch with one cube on a table. Each peer with the physics "
-        "step it ships (rounded to divide the env step), which the target is about, and with ours."
+        f"{env.control_dt_s * 1000:g} ms an env step everywhere, in turns in the same run. The tasks differ: "
+        f"ours is a Franka in a kitchen ({len(env.task.static)} colliders in reach), mjlab's nearest task a "
+        "YAM arm with one cube on a plane, gymnasium-robotics' a Fetch with one cube on a table. Each peer "
+        "with the physics step it ships (rounded to divide the env step), which the target is about, and "
+        "with ours."
     )
     rows = [[f"blueprint-tune, {POLICY}", str(options.num_envs), _physics(env), *ours.cells(), ""]]
     for result in results:
