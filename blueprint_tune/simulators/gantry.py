@@ -126,6 +126,7 @@ class Gantry:
         fingers = now["joint_pos"][:, self._arm : self._robot]
         closed = (fingers < self._half_open).all(axis=1, keepdims=True) & (self._robot > self._arm)
         held = closed & (np.linalg.norm(stretch, axis=2) < GRIP_RADIUS_M)
+        velocities[:, : len(self._rest)] += dt_s * GRAVITY
         # the spring acts as it will be after the step: stable for every mass and length of step
         spring = rate**2 * (stretch - dt_s * velocities) + 2 * rate * (ee_velocity[:, None] - velocities)
         spring *= held[..., None] / (1 + 2 * rate * dt_s + (rate * dt_s) ** 2)
