@@ -23,8 +23,9 @@ CASES: list[tuple[dict[str, Any], list[float]]] = [
         {"term": "distance_kernel", "a": "robot/ee", "b": "target", "std_m": 0.5, "slack_m": 0.02},
         [1 - tanh(0.96), 1.0],
     ),
-    # env 0 began 0.2 m open of 0.4 and is to go to 0.4: at 0.1 it is farther away than at the start
-    ({"term": "joint_progress", "joint": "drawer/joint", "to": "opening"}, [0.0, 0.0]),
+    # env 0 began 0.2 m open and is to go to 0.4 m: at 0.1 m it went half of its way in the wrong direction
+    ({"term": "joint_progress", "joint": "drawer/joint", "to": "opening", "wrong_way": 0.5}, [-0.25, -1.5]),
+    ({"term": "joint_progress", "joint": "drawer/joint", "to": "opening"}, [-0.15, -0.9]),
     ({"term": "action_rate"}, [2.0, 0.08]),
     ({"term": "action_magnitude"}, [1.25, 0.0]),
     ({"term": "joint_speed"}, [5.0, 0.25]),
