@@ -47,7 +47,7 @@ def broken(config: ExperimentConfig, changes: dict[str, Any]) -> list[str]:
             ["physics.randomization.friction_scale_range=[1.2, 0.8]", "the smaller first"],
         ),
         ({"physics.randomization.dt_jitter_range_s": [-0.1, 0.1]}, ["dt_jitter_range_s=[-0.1, 0.1]"]),
-        ({"policy.episode_s": 0.01}, ["policy.episode_s=0.01 is shorter than one env step", "0.032 s"]),
+        ({"policy.episode_s": 0.01}, ["policy.episode_s=0.01 is shorter than one env step", "0.048 s"]),
         ({"evaluation.seeds": [1, 1]}, ["evaluation.seeds=[1, 1] names a seed twice"]),
         ({"evaluation.selection.seed": 42}, ["evaluation.selection.seed=42 is one of evaluation.seeds"]),
         ({"sweep.num_samples": 1}, ["searchspace=ppo_core has no effect", "sweep=asha"]),

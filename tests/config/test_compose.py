@@ -106,7 +106,7 @@ def test_a_scene_overrides_groups_and_the_command_line_overrules_it(user_conf: P
 def test_user_folders_by_environment_and_by_argument(
     user_conf: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own_policy(user_conf, "mine", ("episode_s: 4.8", "episode_s: 7.5"))
+    own_policy(user_conf, "mine", ("episode_s: 4.0", "episode_s: 7.5"))
     assert "Did you mean" in problems(SCENE, "policy=mne", config_dir=user_conf)
     assert compose([SCENE, "policy=mine"], user_conf).policy.episode_s == 7.5
     monkeypatch.setenv(paths.CONF_ENV, str(user_conf))
@@ -115,7 +115,7 @@ def test_user_folders_by_environment_and_by_argument(
 
 def test_a_mistake_in_a_file_names_the_file(user_conf: Path) -> None:
     own_policy(
-        user_conf, "mine", ("episode_s: 4.8", "episode_s: -1"), ("action_repeat: 2", "acton_repeat: 2")
+        user_conf, "mine", ("episode_s: 4.0", "episode_s: -1"), ("action_repeat: 2", "acton_repeat: 2")
     )
     text = problems(SCENE, "policy=mine", config_dir=user_conf)
     file = user_conf / "policy" / "mine.yaml"
