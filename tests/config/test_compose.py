@@ -115,7 +115,7 @@ def test_user_folders_by_environment_and_by_argument(
 
 def test_a_mistake_in_a_file_names_the_file(user_conf: Path) -> None:
     own_policy(
-        user_conf, "mine", ("episode_s: 4.0", "episode_s: -1"), ("action_repeat: 2", "acton_repeat: 2")
+        user_conf, "mine", ("episode_s: 4.0", "episode_s: -1"), ("action_repeat: 3", "acton_repeat: 3")
     )
     text = problems(SCENE, "policy=mine", config_dir=user_conf)
     file = user_conf / "policy" / "mine.yaml"
