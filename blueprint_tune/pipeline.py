@@ -130,7 +130,7 @@ def _outcome(dossier: Dossier, session: RaySession, progress: Progress) -> dict[
     if file.exists():
         found: dict[str, Any] = json.loads(file.read_text())
         return found
-    cpus, best = session.start(), dossier.best
+    cpus, best = session.start().largest_node, dossier.best
     expected = closing_s(dossier.cfg, best.env_steps / best.duration_s if best.duration_s else None)
     return prove(dossier.job(cpus), dossier.folder, progress, cpus, expected)
 

@@ -99,27 +99,38 @@ def test_the_same_input_again_gives_the_finished_result(
     assert "finished already" in said and str(result.published.report) in said
 
 
-def test_a_finished_result_is_published_where_it_is_asked_for(finished: tuple[Path, Any]) -> None:
-    folder, result = finished
-    shutil.copytree(result.path, folder / "copy" / result.name)
-    places = [f"output_dir={folder / 'copy'}", f"storage.root={folder / 'elsewhere'}"]
-    elsewhere = blueprint_tune.run(overrides(folder, *SWEEP, *places))
+def copied(finished: tuple[Path, Any], folder: Path) -> Path:
+    """The finished experiment as if it had been run in ``folder``, to be published in ``folder / store``."""
+    path = folder / "out" / finished[1].name
+    shutil.copytree(finished[1].path, path)
+    document = path / "experiment.yaml"
+    document.write_text(document.read_text().replace(str(finished[0]), str(folder)))
+    return path
+
+
+def test_a_finished_result_is_published_where_it_is_asked_for(
+    finished: tuple[Path, Any], tmp_path: Path
+) -> None:
+    copied(finished, tmp_path)
+    elsewhere = blueprint_tune.run(overrides(tmp_path, *SWEEP))
+    assert elsewhere.published.root != finished[1].published.root
     assert Path(elsewhere.published.marker).exists()
-    assert Path(elsewhere.published.marker).is_relative_to(folder / "elsewhere")
+    assert Path(elsewhere.published.marker).is_relative_to(tmp_path / "store")
 
 
 def test_where_publishing_fails_nothing_is_lost_and_resume_publishes(
-    local_ray: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    finished: tuple[Path, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    path = copied(finished, tmp_path)
+    (path / "result.json").unlink()  # everything but publishing is done
     (tmp_path / "store").write_text("a file where the folder should be")
+    monkeypatch.setattr(pipeline, "_outcome", _only_what_is_there(pipeline._outcome))
     with pytest.raises(StorageError, match="Nothing is lost.*without training again") as error:
-        blueprint_tune.run(overrides(tmp_path, "name=full"))
-    path = tmp_path / "out/full"
+        blueprint_tune.run(overrides(tmp_path, *SWEEP))
     assert f"blueprint-tune resume {path}" in str(error.value)
     (tmp_path / "store").unlink()
-    monkeypatch.setattr(pipeline, "_outcome", _only_what_is_there(pipeline._outcome))
     result = blueprint_tune.resume(path)
-    assert Path(result.published.marker).exists() and result.path == path
+    assert Path(result.published.marker).exists() and result.trials == finished[1].trials
 
 
 def _only_what_is_there(outcome: Any) -> Any:

@@ -31,7 +31,7 @@ from blueprint_tune.tuning.records import (
     save_records,
 )
 from blueprint_tune.tuning.resources import Shape, restorable, save_shape, saved_shape, shape
-from blueprint_tune.tuning.session import RaySession
+from blueprint_tune.tuning.session import Cpus, RaySession
 from blueprint_tune.tuning.trainable import Trial
 
 Space = Mapping[str, Mapping[str, Any]]
@@ -54,14 +54,17 @@ def run_search(
     distributions = schedulers.search_space(space)
     num_trials = schedulers.trial_count(cfg, distributions)
     if session.private_cpus is not None:
-        shape(cfg, num_trials, session.private_cpus)  # what cannot fit is said before Ray starts
+        shape(
+            cfg, num_trials, Cpus(session.private_cpus, session.private_cpus)
+        )  # what cannot fit is said before Ray starts
     cpus = session.start()
     fit = saved_shape(folder) or shape(cfg, num_trials, cpus)
     save_shape(folder, fit)
     feed = Feed(progress, cfg.sweep.metric, cfg.budget.env_steps)
     recorder = Recorder(folder.trials, cfg.logger.tensorboard, progress.elapsed_s)
     tuner = _tuner(cfg, distributions, folder, fit, [feed, recorder])
-    progress.begin_search(Forecast(cfg, num_trials, min(cpus, int(fit.concurrent * fit.cpus_per_trial) or 1)))
+    busy = min(cpus.total, max(1, int(fit.concurrent * fit.cpus_per_trial)))
+    progress.begin_search(Forecast(cfg, num_trials, busy))
     progress.stage("building the scene")
     results = _fit(tuner, feed, folder)
     if feed.interrupted:

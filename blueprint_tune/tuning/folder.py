@@ -169,7 +169,8 @@ def open_folder(cfg: ExperimentConfig, document: dict[str, Any]) -> tuple[Experi
     try:
         _refuse_foreign(folder, document["input_hash"])
         if cfg.force and folder.state() != "new":
-            _set_aside(folder.path)
+            with folder.claimed():
+                _set_aside(folder.path)
         state = folder.state()
         folder.path.mkdir(parents=True, exist_ok=True)
         if state == "new":

@@ -10,6 +10,7 @@ from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.errors import ConfigError
 from blueprint_tune.tuning.folder import ExperimentFolder
 from blueprint_tune.tuning.records import write_json
+from blueprint_tune.tuning.session import Cpus
 
 
 @dataclass(frozen=True)
@@ -21,24 +22,25 @@ class Shape:
     threads: int
 
 
-def shape(cfg: ExperimentConfig, num_trials: int, cpus: int) -> Shape:
+def shape(cfg: ExperimentConfig, num_trials: int, cpus: Cpus) -> Shape:
     """Fit the search to ``cpus``: as many trials at once as there are CPUs, sharing them evenly.
 
     Raises ConfigError if one trial asks for more than there is.
     """
     sweep = cfg.sweep
     wanted = sweep.cpus_per_trial
-    if not isinstance(wanted, str) and wanted > cpus:
+    if not isinstance(wanted, str) and wanted > cpus.largest_node:
         raise ConfigError(
-            f"sweep.cpus_per_trial={wanted:g} is more than the {cpus} CPUs there are. "
+            f"sweep.cpus_per_trial={wanted:g} is more than the {cpus.largest_node} CPUs there are. "
             "Lower it, or leave it at auto."
         )
     if isinstance(sweep.concurrent_trials, str):
-        fitting = cpus if isinstance(wanted, str) else int(cpus / wanted)
+        fitting = cpus.total if isinstance(wanted, str) else int(cpus.total / wanted)
         concurrent = max(1, min(num_trials, fitting))
     else:
         concurrent = sweep.concurrent_trials
-    each = float(max(1, cpus // concurrent)) if isinstance(wanted, str) else float(wanted)
+    share = max(1, min(cpus.total // concurrent, cpus.largest_node))
+    each = float(share if isinstance(wanted, str) else wanted)
     threads = cfg.backend.num_threads
     return Shape(each, concurrent, max(1, int(each)) if isinstance(threads, str) else threads)
 

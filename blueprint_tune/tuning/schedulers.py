@@ -91,12 +91,6 @@ def make_searcher(cfg: ExperimentConfig, space: Mapping[str, Any], concurrent: i
     return instantiate({**entry, **extras}, where)
 
 
-def keeps_exploited_checkpoints(cfg: ExperimentConfig) -> bool:
-    """Whether trials copy each other's checkpoints (population-based training)."""
-    target = str((cfg.sweep.scheduler or {}).get("_target_", ""))
-    return target.rsplit(".", 1)[-1] in {"PopulationBasedTraining", "PB2"}
-
-
 def _grid_points(space: Mapping[str, Any]) -> int:
     grids = [d["grid_search"] for d in space.values() if isinstance(d, Mapping) and "grid_search" in d]
     return math.prod(len(grid) for grid in grids)

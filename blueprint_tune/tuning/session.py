@@ -12,10 +12,10 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from blueprint_tune.config.schema import ClusterConfig
-from blueprint_tune.errors import ConfigError
+from blueprint_tune.errors import BlueprintTuneError, ConfigError
 
 OBJECT_STORE_BYTES = 200 * 2**20
 """Only configs and checkpoints of a few megabytes pass through Ray's object store."""
@@ -33,6 +33,13 @@ _RAY_SETTINGS = {
 }
 _PACKAGE_ROOT = str(Path(__file__).resolve().parents[2])
 _TEMP_PREFIX = "bt-ray-"
+
+
+class Cpus(NamedTuple):
+    """CPUs of all nodes, and of the largest one, which bounds a single process."""
+
+    total: int
+    largest_node: int
 
 
 def available_cpus() -> int:
@@ -90,10 +97,11 @@ class RaySession:
             return None
         return max(self._cluster.num_cpus or available_cpus(), self._min_cpus)
 
-    def start(self) -> int:
-        """Connect (at most once) and return the number of CPUs Ray may hand out.
+    def start(self) -> Cpus:
+        """Connect (at most once) and return the CPUs that Ray may hand out.
 
-        Raises ConfigError if the named cluster does not answer.
+        Raises ConfigError if the named cluster does not answer, BlueprintTuneError if a private Ray
+        fails to start.
         """
         import ray
 
@@ -103,7 +111,8 @@ class RaySession:
             self._started = True
         if self._handler is None:
             self._handler = quieten(self._log)
-        return int(ray.cluster_resources().get("CPU", 0))
+        nodes = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
+        return Cpus(sum(nodes), max(nodes))
 
     def _set_environment(self, settings: Mapping[str, str], override: bool = False) -> None:
         """Set what the user has not set, until the session ends."""
@@ -137,9 +146,12 @@ class RaySession:
             options["address"] = self._cluster.address
         try:
             ray.init(**options)
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except Exception as error:  # Ray raises its own, built-in and bare ones
             if self._cluster.address is None:
-                raise
+                raise BlueprintTuneError(
+                    f"Ray did not start: {error}\nIs the machine very busy, or out of memory or disk space? "
+                    f"Its temporary files go to {self._temp}."
+                ) from error
             raise _no_cluster(self._cluster.address, error) from error
 
 

@@ -19,7 +19,7 @@ from blueprint_tune.tuning.folder import ExperimentFolder, anchored, describe, o
 from blueprint_tune.tuning.progress import Progress
 from blueprint_tune.tuning.records import TrialRecord, best_trial, read_reports
 from blueprint_tune.tuning.resources import Shape, shape
-from blueprint_tune.tuning.session import RaySession
+from blueprint_tune.tuning.session import Cpus, RaySession
 
 BASE = ["+scene=kitchen_001", "preset=smoke", "backend=pointmass", "backend.num_envs=16", "agent.rollouts=16"]
 SHORT = ["budget.env_steps=1024", "budget.report_env_steps=256", "evaluation.selection.episodes=2"]
@@ -93,7 +93,13 @@ def uninterrupted(local_ray: None, tmp_path_factory: pytest.TempPathFactory) -> 
 def test_trials_share_the_cpus(
     tmp_path: Path, trials: int, cpus: int, settings: dict[str, Any], expected: Shape
 ) -> None:
-    assert shape(with_sweep(config(tmp_path), **settings), trials, cpus) == expected
+    assert shape(with_sweep(config(tmp_path), **settings), trials, Cpus(cpus, cpus)) == expected
+
+
+def test_a_trial_fits_the_largest_node_of_a_cluster(tmp_path: Path) -> None:
+    assert shape(config(tmp_path), 1, Cpus(24, 16)) == Shape(16.0, 1, 16)
+    with pytest.raises(ConfigError, match="more than the 16 CPUs"):
+        shape(with_sweep(config(tmp_path), cpus_per_trial=20.0), 1, Cpus(24, 16))
 
 
 def test_more_cpus_than_there_are_is_said_before_ray_starts(tmp_path: Path) -> None:
