@@ -83,11 +83,10 @@ def _measure(overrides: list[str], seed: int, again: bool) -> Cell:
 def cell_of(result: RunResult, seed: int, question: str, known: dict[str, Any]) -> Cell:
     """What is kept of a finished experiment."""
     trial = next(t for t in result.trials if t.trial_id == result.best_trial)
-    episodes = int(result.metrics["episodes"])
     return Cell(
         seed=seed,
-        successes=round(result.success_rate * episodes),
-        episodes=episodes,
+        successes=int(result.metrics["successes"]),
+        episodes=int(result.metrics["episodes"]),
         zero=float(result.metrics["baselines"]["zero"]),
         random=float(result.metrics["baselines"]["random"]),
         env_steps=trial.env_steps,

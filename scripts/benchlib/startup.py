@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -34,6 +35,8 @@ SWITCHES = [
 ]
 PATIENCE_S = 600.0
 _POLL_S = 0.05
+_ACTOR = re.compile(r"ray::\w*(Trial|Trainable)\b")
+"""What Ray calls a process that holds a trial."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -163,11 +166,7 @@ def _memory(document: Document, runs: Sequence[Sequence[Process]]) -> None:
     drivers, trials, rest, counts = [], [], [], []
     for processes in runs:
         driver, *others = processes
-        actors = [
-            p
-            for p in others
-            if p.command.startswith("ray::") and "Train" in p.command.replace("Trial", "Train")
-        ]
+        actors = [p for p in others if _ACTOR.match(p.command)]
         drivers.append(driver.memory_mib)
         trials.append(max((p.memory_mib for p in actors), default=float("nan")))
         rest.append(sum(p.memory_mib for p in others if p not in actors))

@@ -67,8 +67,7 @@ def test_what_is_kept_of_an_experiment():
     result = SimpleNamespace(
         trials=(other, trial),
         best_trial="b",
-        success_rate=0.29,
-        metrics={"episodes": 100, "baselines": {"zero": 0.0, "random": 0.02}},
+        metrics={"successes": 29, "episodes": 100, "baselines": {"zero": 0.0, "random": 0.02}},
     )
     kept = cell_of(result, 3, "abc", {"git_commit": "0123456789abcdef", "git_dirty": True})
     assert kept == Cell(3, 29, 100, 0.0, 0.02, 4096, 12.3, "abc", "0123456789ab+")
