@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import blueprint_tune.simulators.mujoco  # noqa: F401  chooses how to draw before a test imports mujoco
 from blueprint_tune.config.compose import compose
 from blueprint_tune.config.schema import ClusterConfig, ExperimentConfig
 

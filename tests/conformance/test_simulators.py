@@ -194,6 +194,25 @@ def test_same_starts_and_targets_give_the_same_bits(make: Make, policy: str) -> 
             assert torch.equal(other[name][:4], values), name
 
 
+def test_a_start_in_contact_forgets_what_ran_before(make: Make) -> None:
+    """Solvers begin where they ended: a reset must not hand one episode's forces to the next."""
+    finals = []
+    for warm in (False, True):
+        simulator = make()
+        starts = in_the_gripper(simulator)
+        starts.joint_pos[:, 7:9] = 0.024
+        if warm:
+            simulator.reset(everyone(simulator), starts)
+            run(simulator, range(20), closed=True)
+        simulator.reset(everyone(simulator), starts)
+        simulator.step(1)
+        first = snapshot(simulator)
+        run(simulator, range(5), closed=True)
+        assert (simulator.state.contact_force[:, :2] > 0).all()
+        finals.append(first | {f"later {name}": values for name, values in snapshot(simulator).items()})
+    assert_same(finals[1], finals[0], slice(None))
+
+
 @pytest.mark.parametrize("policy", POLICIES)
 def test_a_loaded_state_goes_on_bit_for_bit(make: Make, policy: str) -> None:
     simulator = make(policy)
