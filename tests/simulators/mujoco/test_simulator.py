@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from blueprint_tune.envs.manipulation import ManipulationEnv
@@ -57,7 +59,10 @@ def test_a_scale_that_is_taken_back_leaves_no_trace(new_env: NewEnv) -> None:
     assert torch.equal(*finals)
 
 
-def test_a_diverged_environment_is_seen_and_the_others_are_not_touched(new_env: NewEnv) -> None:
+def test_a_diverged_environment_is_seen_and_the_others_are_not_touched(
+    new_env: NewEnv, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)  # MuJoCo writes its warnings to a file where it runs
     broken, whole = simulator_of(new_env), simulator_of(new_env)
     broken._qvel[1] = np.nan
     try:
