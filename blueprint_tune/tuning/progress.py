@@ -32,6 +32,7 @@ class Progress:
         self.trials: dict[int, TrialProgress] = {}
         self.forecast: Forecast | None = None
         self._closing: tuple[float, float] | None = None
+        self._over = False
         self._stage = ""
         self._zero = time.monotonic()
         self._live: Live | None = None
@@ -48,7 +49,9 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leave the last screen standing."""
+        """Leave the last screen standing, without an estimate."""
+        self._over = True
+        self._stage = self._stage if error is not None else ""
         if self._live is not None:
             self._live.stop()
             self._live = None
@@ -112,7 +115,9 @@ class Progress:
             self._line(f"trial {index}  {state}{at}{': ' + note if note else ''}")
 
     def remaining_s(self) -> tuple[float, bool] | None:
-        """(seconds to the end, whether measured); None before anything is known."""
+        """(seconds to the end, whether measured); None before anything is known and when all is over."""
+        if self._over:
+            return None
         if self._closing is not None:
             since, seconds = self._closing
             return max(1.0, seconds - (time.monotonic() - since)), True
@@ -124,7 +129,8 @@ class Progress:
         parts: list[RenderableType] = [head]
         if self.trials:
             parts.append(self._table())
-        parts.append(Text(self._stage, style="cyan"))
+        if self._stage:
+            parts.append(Text(self._stage, style="cyan"))
         return Group(*parts)
 
     def _all(self) -> list[TrialProgress]:
@@ -154,7 +160,8 @@ class Progress:
     def _table(self) -> Table:
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
         for name in ("trial", "state", "env steps", "success", "best", "steps/s", "settings"):
-            table.add_column(name, justify="left" if name in ("trial", "state", "settings") else "right")
+            left = name in ("trial", "state", "settings")
+            table.add_column(name, justify="left" if left else "right", no_wrap=True)
         shown = self._shown()
         for trial in shown:
             table.add_row(*self._cells(trial), style=_STATE_STYLE.get(trial.state, ""))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+import logging
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -44,13 +45,26 @@ def instantiate(entry: Mapping[str, Any], where: str) -> Any:
 
 def search_space(space: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Dotted key -> Ray Tune distribution."""
-    return {key: instantiate(entry, f"search space, '{key}'") for key, entry in space.items()}
+    return {key: instantiate(_opaque_entry(entry), f"search space, '{key}'") for key, entry in space.items()}
+
+
+def _opaque_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """The entry with categories that are lists as tuples: Tune would take the lists apart."""
+    lists = {
+        key: [_opaque(item) for item in value] for key, value in entry.items() if isinstance(value, list)
+    }
+    return {**entry, **lists}
+
+
+def _opaque(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def default_point(cfg: ExperimentConfig, space: Mapping[str, Any]) -> dict[str, Any]:
     """The composed value of every searched key: what trial 0 runs."""
     tree = to_dict(cfg)
-    return {key: functools.reduce(lambda node, part: node[part], key.split("."), tree) for key in space}
+    values = {key: functools.reduce(lambda node, part: node[part], key.split("."), tree) for key in space}
+    return {key: _opaque(value) for key, value in values.items()}
 
 
 def trial_count(cfg: ExperimentConfig, space: Mapping[str, Any]) -> int:
@@ -88,7 +102,11 @@ def make_searcher(cfg: ExperimentConfig, space: Mapping[str, Any], concurrent: i
     accepted = _parameters(_resolve(str(entry.get("_target_")), where))
     offered = {"points_to_evaluate": first, "seed": cfg.seed, "random_state_seed": cfg.seed}
     extras = {k: v for k, v in offered.items() if v is not None and k in accepted and k not in entry}
-    return instantiate({**entry, **extras}, where)
+    searcher = instantiate({**entry, **extras}, where)
+    # The libraries behind searchers (ray.tune.search.optuna) like to greet.
+    library = type(searcher).__module__.removeprefix("ray.tune.search.").split(".")[0]
+    logging.getLogger(library).setLevel(logging.WARNING)
+    return searcher
 
 
 def _grid_points(space: Mapping[str, Any]) -> int:

@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 from blueprint_tune.config.schema import ClusterConfig
 from blueprint_tune.errors import BlueprintTuneError, ConfigError
 
+_AUTH_TOKEN = secrets.token_hex(32)
+"""One for the life of the process: Ray keeps the first it was given, also for a later private Ray."""
 OBJECT_STORE_BYTES = 200 * 2**20
 """Only configs and checkpoints of a few megabytes pass through Ray's object store."""
 _TUNE_SETTINGS = {
@@ -128,7 +130,7 @@ class RaySession:
         self._set_environment(_RAY_SETTINGS)
         if self._cluster.address is None:
             # Ray 2.60 authenticates with a token, which it would leave in the home folder.
-            self._set_environment({"RAY_AUTH_TOKEN": secrets.token_hex(32)})
+            self._set_environment({"RAY_AUTH_TOKEN": _AUTH_TOKEN})
             # Workers start elsewhere and must find this package, also in a checkout that is not installed.
             path = [_PACKAGE_ROOT, *filter(None, [os.environ.get("PYTHONPATH")])]
             self._set_environment({"PYTHONPATH": os.pathsep.join(path)}, override=True)

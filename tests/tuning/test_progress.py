@@ -104,8 +104,10 @@ def test_after_the_search_the_estimate_counts_down_to_the_end() -> None:
     assert out.getvalue().endswith("exporting to ONNX (about 40 s left)\n")
 
 
-def test_the_live_screen_starts_and_ends() -> None:
+def test_the_last_screen_has_no_estimate_and_no_stage() -> None:
     progress, out = make("table", terminal=True)
     with progress:
         drive(progress)
-    assert "kitchen" in out.getvalue()
+        assert "left" in rendered(progress)
+    text = rendered(progress)
+    assert "left" not in text and "building" not in text and "kitchen" in out.getvalue()
