@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -38,6 +39,7 @@ def to_dict(config: ExperimentConfig) -> dict[str, Any]:
 def apply_overrides(config: ExperimentConfig, values: Mapping[str, Any]) -> ExperimentConfig:
     """``config`` with the values of ``values`` (dotted key -> value) in place, validated anew.
 
+    A list may be given as JSON, which is how a search space hands lists to Ray Tune.
     Raises ConfigError when a key does not exist or the result breaks a rule.
     """
     tree = to_dict(config)
@@ -51,8 +53,10 @@ def apply_overrides(config: ExperimentConfig, values: Mapping[str, Any]) -> Expe
     for key, value in values.items():
         *parents, last = key.split(".")
         node = suggest.lookup(tree, parents)
+        place = int(last) if isinstance(node, list) else last
         plain = value.item() if hasattr(value, "item") else copy.deepcopy(value)
-        node[int(last) if isinstance(node, list) else last] = plain
+        is_json = isinstance(plain, str) and isinstance(node[place], list)
+        node[place] = json.loads(plain) if is_json else plain
     return to_config(tree)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+import json
 import logging
 import math
 from collections.abc import Mapping
@@ -49,7 +50,7 @@ def search_space(space: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _opaque_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """The entry with categories that are lists as tuples: Tune would take the lists apart."""
+    """The entry with categories that are lists as JSON: Tune would take the lists apart."""
     lists = {
         key: [_opaque(item) for item in value] for key, value in entry.items() if isinstance(value, list)
     }
@@ -57,7 +58,7 @@ def _opaque_entry(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _opaque(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+    return json.dumps(value) if isinstance(value, list) else value
 
 
 def default_point(cfg: ExperimentConfig, space: Mapping[str, Any]) -> dict[str, Any]:

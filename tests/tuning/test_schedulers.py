@@ -9,10 +9,12 @@ import pytest
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler, PopulationBasedTraining
 from ray.tune.search.basic_variant import BasicVariantGenerator
+from ray.tune.search.variant_generator import _get_preset_variants
 
 from blueprint_tune.config.compose import compose
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.config.searchspace import load_searchspace
+from blueprint_tune.config.validate import apply_overrides
 from blueprint_tune.errors import ConfigError
 from blueprint_tune.tuning.schedulers import (
     default_point,
@@ -129,3 +131,16 @@ def test_a_searcher_whose_package_is_missing_is_named() -> None:
     searcher = {"_target_": "ray.tune.search.hyperopt.HyperOptSearch"}
     with pytest.raises(ConfigError, match="HyperOptSearch needs a package that is not installed"):
         make_searcher(sweep(searcher=searcher), SPACE, concurrent=2)
+
+
+def test_lists_to_choose_from_come_back_as_lists() -> None:
+    """Tune takes lists apart; a sampled network must still be a list of sizes in the trial's config."""
+    space = search_space(load_searchspace("network", ASHA))
+    first = default_point(ASHA, space)
+    assert apply_overrides(ASHA, first) == ASHA
+    for _ in range(5):
+        sampled = {key: distribution.sample() for key, distribution in space.items()}
+        hidden = apply_overrides(ASHA, sampled).agent.policy_hidden_dims
+        assert hidden in ([64, 64], [128, 128], [256, 128], [256, 256, 128])
+    _, config = next(_get_preset_variants(space, first))
+    assert config == first, "Tune must accept the default point as it is"
