@@ -9,7 +9,6 @@ import pytest
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler, PopulationBasedTraining
 from ray.tune.search.basic_variant import BasicVariantGenerator
-from ray.tune.search.variant_generator import _get_preset_variants
 
 from blueprint_tune.config.compose import compose
 from blueprint_tune.config.schema import ExperimentConfig
@@ -142,5 +141,4 @@ def test_lists_to_choose_from_come_back_as_lists() -> None:
         sampled = {key: distribution.sample() for key, distribution in space.items()}
         hidden = apply_overrides(ASHA, sampled).agent.policy_hidden_dims
         assert hidden in ([64, 64], [128, 128], [256, 128], [256, 256, 128])
-    _, config = next(_get_preset_variants(space, first))
-    assert config == first, "Tune must accept the default point as it is"
+    assert not any(isinstance(value, list) for value in first.values()), "Tune would take a list apart"
