@@ -21,6 +21,10 @@ from blueprint_tune.learning.rollout import Rollout
 from blueprint_tune.learning.selection import Selection
 
 
+TRAINING_SEED_OFFSET = 1_000_000
+"""Keeps the starts of training apart from those of evaluations, also with ``seed=42``."""
+
+
 class Trainer:
     """Trains one agent in one environment.
 
@@ -41,7 +45,7 @@ class Trainer:
         self._selection = Selection(config.evaluation.selection, env)
         self._episodes = EpisodeStatistics(env.num_envs)
         self.env_steps, self.updates, self._reports = 0, 0, 0
-        seeds = np.full(env.num_envs, config.seed, dtype=np.int64)
+        seeds = np.full(env.num_envs, config.seed + TRAINING_SEED_OFFSET, dtype=np.int64)
         self._observations = env.reset(seeds, np.arange(env.num_envs), stagger=True)
 
     @property
