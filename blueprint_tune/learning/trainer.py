@@ -20,7 +20,6 @@ from blueprint_tune.learning.ppo import PPOAgent
 from blueprint_tune.learning.rollout import Rollout
 from blueprint_tune.learning.selection import Selection
 
-
 TRAINING_SEED_OFFSET = 1_000_000
 """Keeps the starts of training apart from those of evaluations, also with ``seed=42``."""
 
