@@ -74,15 +74,12 @@ class Dossier:
 
     def changes(self) -> dict[str, tuple[Any, Any]]:
         """Dotted key -> (default, value) of what was set on the command line or sampled by the best trial."""
-        chosen = [
-            o for o in self.tree.get("overrides") or () if o.lstrip("+").partition("=")[0] in paths.GROUPS
-        ]
         try:
-            defaults = compose(chosen)
+            defaults = compose([o for o in self.tree.get("overrides") or () if _is_choice(o)])
         except ConfigError:
             defaults = self.cfg
         before, after = _flat(to_dict(defaults)), _flat(to_dict(self.best_cfg))
-        ignored = ("name", "output_dir", "force", "storage.", "cluster.", "logger.")
+        ignored = ("name", "output_dir", "force", "scene.", "storage.", "cluster.", "logger.")
         return {
             key: (before.get(key), value)
             for key, value in after.items()
@@ -195,6 +192,12 @@ def is_published(run: FinishedRun, published: PublishedPaths) -> bool:
 def now() -> str:
     """ISO 8601 in UTC."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _is_choice(override: str) -> bool:
+    """Whether an override picks a file of a group or the scene, rather than changing a setting."""
+    key = override.lstrip("+").partition("=")[0]
+    return key in paths.GROUPS or key in ("scene.manifest", "scene.id")
 
 
 def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:

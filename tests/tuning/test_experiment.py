@@ -74,9 +74,13 @@ GRID = {"agent.discount_factor": {"_target_": "ray.tune.grid_search", "values": 
 @pytest.fixture(scope="module")
 def uninterrupted(local_ray: None, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, float]]:
     """The curve that interrupted trainings must arrive at."""
-    folder, (record,), _ = search(config(tmp_path_factory.mktemp("whole")))
+    cfg = config(tmp_path_factory.mktemp("whole"))
+    folder, (record,), _ = search(cfg)
     assert record.status == "completed" and record.env_steps == 1024
-    return curve(folder, record)
+    whole = curve(folder, record)
+    assert search(cfg)[1] == (record,), "a finished search is not searched again"
+    assert curve(folder, record) == whole
+    return whole
 
 
 @pytest.mark.parametrize(
@@ -122,14 +126,6 @@ def test_a_warm_process_trains_exactly_as_a_fresh_one(
     kept = {r.trial_id: len(list((folder.trials / r.trial_id).glob("checkpoint_*"))) for r in records}
     best = best_trial(records, "max").trial_id
     assert kept.pop(best) == 4 and set(kept.values()) == {1}, "others keep the best checkpoint only"
-
-
-def test_a_finished_search_is_not_searched_again(tmp_path: Path, local_ray: None) -> None:
-    cfg = config(tmp_path, "budget.env_steps=256")
-    folder, records, _ = search(cfg)
-    before = (folder.trials / records[0].trial_id / "result.json").stat().st_mtime_ns
-    assert search(cfg)[1] == records
-    assert (folder.trials / records[0].trial_id / "result.json").stat().st_mtime_ns == before
 
 
 def test_ctrl_c_keeps_the_last_checkpoint_and_resume_goes_on_exactly(

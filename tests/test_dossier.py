@@ -1,0 +1,78 @@
+"""What is reported and published about a searched experiment."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from blueprint_tune.config.compose import compose
+from blueprint_tune.config.schema import ExperimentConfig
+from blueprint_tune.dossier import Dossier, is_published
+from blueprint_tune.publish import PublishedPaths
+from blueprint_tune.tuning.folder import ExperimentFolder
+from blueprint_tune.tuning.records import TrialRecord
+
+TYPED = ["+scene=kitchen_001", "preset=smoke", "sweep=random", "agent.rollouts=32", "storage.root=elsewhere"]
+
+
+def record(index: int, score: float | None, **sample: Any) -> TrialRecord:
+    checkpoints = () if score is None else ((1, "trials/a/c0"), (2, "trials/a/c1"))
+    status = "failed" if score is None else "completed"
+    values = {k.replace("__", "."): v for k, v in sample.items()}
+    return TrialRecord(f"t{index}", index, status, values, 10, score, checkpoints, 1.0, None)
+
+
+def make(folder: Path, typed: list[str] = TYPED, *records: TrialRecord) -> Dossier:
+    trials = records or (record(0, 0.5, agent__learning_rate=3e-4), record(1, 0.9, agent__learning_rate=5e-4))
+    tree = {"overrides": typed, "input_hash": "i", "content_hash": "c", "created": "now"}
+    return Dossier(compose(typed), cast(Any, None), ExperimentFolder(folder / "exp"), tree, tuple(trials))
+
+
+def test_the_best_trial_gives_the_config(tmp_path: Path) -> None:
+    dossier = make(tmp_path)
+    assert dossier.best.trial_id == "t1"
+    assert dossier.best_cfg.agent.learning_rate == 5e-4
+    assert dossier.best_cfg.name == "exp"
+
+
+def test_failed_trials_and_ties_do_not_win(tmp_path: Path) -> None:
+    trials = [record(0, None), record(1, 0.5), record(2, 0.5)]
+    assert make(tmp_path, TYPED, *trials).best.index == 1
+
+
+def test_changes_are_what_was_typed_and_what_was_sampled(tmp_path: Path) -> None:
+    plain = compose(["+scene=kitchen_001", "preset=smoke", "sweep=random"])
+    assert make(tmp_path).changes() == {
+        "agent.rollouts": (plain.agent.rollouts, 32),
+        "agent.learning_rate": (plain.agent.learning_rate, 5e-4),
+    }
+
+
+def test_without_what_was_typed_the_sample_is_still_a_change(tmp_path: Path) -> None:
+    dossier = replace(make(tmp_path), tree={"overrides": []})
+    assert set(dossier.changes()) == {"agent.learning_rate"}
+    assert dossier.command.startswith("#")
+
+
+def test_the_command_can_be_pasted(tmp_path: Path) -> None:
+    typed = [*TYPED, "searchspace=[ppo_core,network]"]
+    assert make(tmp_path, typed).command.endswith("storage.root=elsewhere 'searchspace=[ppo_core,network]'")
+
+
+@pytest.fixture
+def cfg(tmp_path: Path) -> ExperimentConfig:
+    return compose(["+scene=kitchen_001", f"storage.root={tmp_path / 'store'}"])
+
+
+def test_published_means_complete_and_in_this_storage(cfg: ExperimentConfig, tmp_path: Path) -> None:
+    run = cast(Any, SimpleNamespace(cfg=cfg, job=SimpleNamespace(job_id="exp")))
+    root = tmp_path / "store/scenes/kitchen_001/rl_training"
+    here, there = (PublishedPaths(str(r), "", "", "", "", "") for r in (root, tmp_path))
+    assert not is_published(run, here)
+    (root / "jobs/exp").mkdir(parents=True)
+    (root / "jobs/exp/.complete").write_text("{}")
+    assert is_published(run, here) and not is_published(run, there)

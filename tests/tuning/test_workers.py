@@ -1,0 +1,103 @@
+"""The stages after the search, called as Ray calls them but in this process."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from blueprint_tune.config.compose import apply_overrides, compose, to_dict
+from blueprint_tune.envs.factory import make_env
+from blueprint_tune.errors import ExportMismatch, SimulatorError
+from blueprint_tune.learning.trainer import Trainer
+from blueprint_tune.tuning.closing import _STAGES
+from blueprint_tune.tuning.workers import Finalist, Job, _png
+
+CFG = compose(["+scene=kitchen_001", "preset=smoke", "backend=pointmass", "backend.num_envs=16"])
+SAMPLE = {"agent.policy_hidden_dims": [8, 8]}
+
+
+@pytest.fixture
+def finalist(tmp_path: Path) -> Finalist:
+    """A prepared finalist with an untrained policy of a sampled size."""
+    env = make_env(CFG, 1)
+    Trainer(env, apply_overrides(CFG, SAMPLE)).save(tmp_path / "checkpoint.pt")
+    env.close()
+    job = Job(
+        config=to_dict(CFG),
+        sample=SAMPLE,
+        checkpoint=str(tmp_path / "checkpoint.pt"),
+        evaluation_dir=str(tmp_path / "evaluation"),
+        bundle_dir=str(tmp_path / "bundle"),
+        name="exp",
+        policy_name="exp",
+        eval_id="eval_exp",
+        timestamp="2026-01-01T00:00:00+00:00",
+        summary={"job_id": "exp", "benchmark_success_rate": None},
+        updates=1,
+        env_steps=256,
+        training_time_s=1.0,
+        input_hash="0" * 12,
+        content_hash="1" * 12,
+        num_threads=1,
+    )
+    it = Finalist(job)
+    assert it.prepare()["max_episode_steps"] > 1
+    return it
+
+
+def test_all_stages_measure_and_write(finalist: Finalist, tmp_path: Path) -> None:
+    outcome: dict[str, Any] = {}
+    for method, _, _ in _STAGES[1:]:
+        outcome |= getattr(finalist, method)()
+    json.dumps(outcome, allow_nan=False)  # plain numbers
+    low, high = outcome["success_interval"]
+    assert low <= outcome["success_rate"] <= high
+    assert outcome["episodes"] == len(CFG.evaluation.seeds) * CFG.evaluation.episodes_per_seed
+    assert set(outcome["baselines"]) == {"zero", "random"}
+    assert outcome["onnx_difference"] <= CFG.evaluation.onnx_tolerance
+    assert {p.name for p in (tmp_path / "evaluation").iterdir()} >= {"benchmark_report.json", "scene.png"}
+    summary = json.loads((tmp_path / "bundle/training_summary.json").read_text())
+    assert summary["benchmark_success_rate"] == outcome["success_rate"]
+    config = json.loads((tmp_path / "bundle/policy_config.json").read_text())
+    assert config["architecture"]["actor_hidden_dims"] == [8, 8]
+
+
+def test_shares_of_the_stages_add_up() -> None:
+    assert sum(share for _, _, share in _STAGES) == pytest.approx(1.0)
+
+
+def test_without_a_renderer_the_reason_is_kept_and_the_run_goes_on(
+    finalist: Finalist, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*size: int) -> None:
+        raise SimulatorError("no OpenGL here\nlong story")
+
+    monkeypatch.setattr(finalist._env, "render", fail)
+    assert finalist.picture() == {"picture": None, "picture_missing": "no OpenGL here"}
+
+
+def test_an_onnx_policy_that_behaves_otherwise_is_refused(finalist: Finalist) -> None:
+    finalist.benchmark()
+    finalist.export()
+    episodes = finalist._result.num_episodes
+    finalist._result = replace(finalist._result, success=np.ones(episodes, dtype=bool))
+    with pytest.raises(ExportMismatch, match="policy.onnx succeeds in 0% .* in 100%.*Nothing is published"):
+        finalist.onnx_benchmark()
+
+
+def test_pictures_are_png(tmp_path: Path) -> None:
+    pixels = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+    data = _png(pixels)
+    assert data.startswith(b"\x89PNG\r\n\x1a\n") and data[16:24] == b"\0\0\0\x03\0\0\0\x02"
+    start = data.index(b"IDAT") + 4
+    length = int.from_bytes(data[start - 8 : start - 4], "big")
+    assert (
+        zlib.decompress(data[start : start + length])
+        == b"\0" + pixels[0].tobytes() + b"\0" + pixels[1].tobytes()
+    )
