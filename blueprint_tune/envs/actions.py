@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from blueprint_tune.config.schema import ActionConfig, RobotConfig
-from blueprint_tune.envs.rotations import quat_multiply, rotation_between, rotation_quat
+from blueprint_tune.envs.inverse_kinematics import damped_least_squares
+from blueprint_tune.envs.rotations import rotation_between, turn
 from blueprint_tune.errors import ConfigError
 from blueprint_tune.mdp.state import Frame
 from blueprint_tune.simulators.base import Simulator
@@ -16,7 +17,7 @@ from blueprint_tune.simulators.base import Simulator
 AXES = {"xyz": ("x", "y", "z"), "xyz_yaw": ("x", "y", "z", "yaw"), "pose": ("x", "y", "z", "rx", "ry", "rz")}
 
 DAMPING = 0.05
-"""Of the least squares (Wampler 1986): calm near singular postures, millimetres of error elsewhere."""
+"""Of the least squares: calm near singular postures, millimetres of error elsewhere."""
 POSE_GAIN = 2.0
 """Joint targets lead by this multiple of what the pose error asks for, so that soft joints keep up."""
 
@@ -123,10 +124,8 @@ class EndEffectorDelta:
         position, quat = state.position(ee), state.quaternion(ee)
         self._move_target(action, position)
         error = torch.cat([self._position - position, rotation_between(quat, self._quat)], dim=1)
-        jacobian = simulator.ee_jacobian()
-        damped = jacobian @ jacobian.mT + DAMPING**2 * torch.eye(6)
-        step = jacobian.mT @ torch.linalg.solve(damped, error.unsqueeze(2))
-        lead = (POSE_GAIN * step.squeeze(2)).clamp(-self._config.windup_rad, self._config.windup_rad)
+        step = damped_least_squares(simulator.ee_jacobian(), error, DAMPING)
+        lead = (POSE_GAIN * step).clamp(-self._config.windup_rad, self._config.windup_rad)
         target = state.joint_pos[:, : self._arm] + lead
         target = torch.minimum(torch.maximum(target, self._lower), self._upper)
         fingers = state.joint_targets[:, self._arm :]
@@ -134,15 +133,15 @@ class EndEffectorDelta:
 
     def _move_target(self, action: Tensor, position: Tensor) -> None:
         target = self._position + self._scale_m * action[:, :3]
-        self._position = position + (target - position).clamp(-self._windup_m, self._windup_m)
+        self._position.copy_(position + (target - position).clamp(-self._windup_m, self._windup_m))
         if self._config.axes == "xyz":
             return
-        turn = torch.zeros(len(action), 3)
+        vector = torch.zeros_like(position)
         if self._config.axes == "xyz_yaw":
-            turn[:, 2] = action[:, 3]
+            vector[:, 2] = action[:, 3]
         else:
-            turn[:] = action[:, 3:6]
-        self._quat = quat_multiply(rotation_quat(turn * self._config.scale_rad), self._quat)
+            vector.copy_(action[:, 3:6])
+        self._quat.copy_(turn(self._quat, vector * self._config.scale_rad))
 
     def state_dict(self) -> dict[str, Tensor]:
         """The end-effector targets."""

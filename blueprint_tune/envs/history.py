@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,30 +12,30 @@ from torch import Tensor
 LENGTH = 100
 """Env steps kept."""
 
+QUANTITIES = ("observations", "actions", "rewards", "joint_pos")
+
 
 class History:
-    """A ring buffer of named (N, …) tensors."""
+    """What every environment saw, did, earned and where its joints were, over the last env steps."""
 
-    def __init__(self, num_envs: int, **sizes: int) -> None:
-        self._rings = {name: torch.zeros(LENGTH, num_envs, size) for name, size in sizes.items()}
-        self._count = 0
+    def __init__(self) -> None:
+        self._steps: deque[tuple[Tensor, ...]] = deque(maxlen=LENGTH)
 
-    def record(self, **values: Tensor) -> None:
-        """Keep one env step."""
-        row = self._count % LENGTH
-        for name, value in values.items():
-            self._rings[name][row] = value.view(value.shape[0], -1)
-        self._count += 1
+    def record(self, observations: Tensor, actions: Tensor, rewards: Tensor, joint_pos: Tensor) -> None:
+        """Keep one env step; the first and the third belong to the caller's step alone and are not copied."""
+        self._steps.append((observations, actions.clone(), rewards, joint_pos.clone()))
 
     def last_steps(self, env_id: int) -> dict[str, np.ndarray]:
         """The kept steps of one environment, oldest first, name -> (steps, size)."""
-        steps = min(self._count, LENGTH)
-        rows = torch.arange(self._count - steps, self._count) % LENGTH
-        return {name: ring[rows, env_id].numpy() for name, ring in self._rings.items()}
+        if not self._steps:
+            return {name: np.zeros((0, 0), dtype=np.float32) for name in QUANTITIES}
+        return {
+            name: torch.stack([step[index][env_id].view(-1) for step in self._steps]).numpy()
+            for index, name in enumerate(QUANTITIES)
+        }
 
     def dump(self, env_id: int, path: Path) -> Path:
         """Write the kept steps of one environment to a compressed npz file."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        arrays: dict[str, Any] = {"env_id": np.array(env_id), **self.last_steps(env_id)}
-        np.savez_compressed(path, **arrays)
+        np.savez_compressed(path, env_id=np.array(env_id), **self.last_steps(env_id))
         return path

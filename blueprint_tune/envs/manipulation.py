@@ -20,7 +20,7 @@ from blueprint_tune.envs.task_terms import TaskTerms
 from blueprint_tune.simulators.base import Simulator
 from blueprint_tune.tasks.spec import TaskSpec
 
-STAGGER_GROUPS = 16
+STAGGER_GROUPS = 8
 """Groups of environments that reset together in training: spread enough to decorrelate a rollout,
 few enough that most env steps reset nobody."""
 
@@ -40,6 +40,7 @@ class ManipulationEnv(VecEnv):
         self.control_dt_s = self._decimation * task.physics.dt_s
         self.max_episode_steps = max(1, round(task.policy.episode_s / self.control_dt_s))
         self._everyone = np.arange(self.num_envs)
+        self._nobody = torch.zeros(self.num_envs, dtype=torch.bool)
         self._nominal_frames = simulator.state.frame_pos[0].clone(), simulator.state.frame_quat[0].clone()
         self._bind(task.policy, terms)
         self.reset(np.zeros(self.num_envs, dtype=np.int64), self._everyone)
@@ -47,7 +48,7 @@ class ManipulationEnv(VecEnv):
     def _bind(self, policy: PolicyConfig, terms: TaskTerms) -> None:
         self.policy, self._terms = policy, terms
         self._sampler = StartSampler(self.task, policy, self.simulator, terms.success, self._nominal_frames)
-        self.simulator.state.episode_s = self.max_episode_steps * self.control_dt_s
+        self.simulator.state.episode_steps = self.max_episode_steps
         self._hold_steps = max(1, round(terms.hold_s / self.control_dt_s))
         self.reward_terms = tuple(t.name for t in terms.rewards)
         self._weights = torch.tensor([t.weight for t in terms.rewards])
@@ -62,27 +63,24 @@ class ManipulationEnv(VecEnv):
         """See :meth:`VecEnv.reset`."""
         n, state = self.num_envs, self.simulator.state
         self._seeds, self._slots = seeds.astype(np.int64), slots.astype(np.int64)
-        self._steps = torch.zeros(n, dtype=torch.int64)
-        self._held = torch.zeros(n, dtype=torch.int64)
+        state.elapsed_steps.zero_()
+        self._held = torch.zeros(n)
         self._succeeded = torch.zeros(n, dtype=torch.bool)
         episodes = self._sampler.draw(self._seeds, self._slots)
         state.commands = {k: torch.from_numpy(v).float() for k, v in episodes.commands.items()}
         self._start(self._everyone, episodes)
         self._next = self._sampler.draw(self._seeds, self._slots + n)
         self._next_ready = np.ones(n, dtype=bool)
-        self._limit = torch.full((n,), self.max_episode_steps)
+        self._limit = torch.full((n,), float(self.max_episode_steps))
         if stagger:
             group = torch.arange(n) % STAGGER_GROUPS
-            self._limit = 1 + group * self.max_episode_steps // STAGGER_GROUPS
+            self._limit = (1 + group * self.max_episode_steps // STAGGER_GROUPS).float()
+        self._steps_to_limit = int(self._limit.min())
         self._raw_sums.zero_()
         self._summed_steps = 0
         self._observations = self._observe()
-        self.history = self._new_history()
+        self.history = History()
         return self._observations
-
-    def _new_history(self) -> History:
-        sizes = {"observations": self.num_observations, "actions": self.num_actions, "rewards": 1}
-        return History(self.num_envs, **sizes, joint_pos=len(self.simulator.joint_names))
 
     def step(self, actions: Tensor) -> StepResult:
         """See :meth:`VecEnv.step`."""
@@ -91,17 +89,21 @@ class ManipulationEnv(VecEnv):
         torch.clamp(actions, -1.0, 1.0, out=state.action)
         simulator.set_joint_targets(self.actions.apply(state.action, simulator))
         simulator.step(self._decimation)
-        self._steps += 1
-        state.elapsed_s.copy_(self._steps).mul_(self.control_dt_s)
+        state.elapsed_steps.add_(1.0)
         self._judge_success()
         rewards = self._reward()
-        terminated = self._terminated()
-        truncated = (self._steps >= self._limit) & ~terminated
-        return self._finish(rewards, terminated, truncated)
+        observations = self._observe()
+        self.history.record(observations, state.action, rewards, state.joint_pos)
+        self._steps_to_limit -= 1
+        if self._steps_to_limit > 0 and not self._terms.terminations:
+            self._observations = observations
+            nobody, success = self._nobody, self._succeeded
+            return StepResult(observations, observations, rewards, nobody, nobody, success, success, False)
+        return self._finish(observations, rewards)
 
     def _judge_success(self) -> None:
         state = self.simulator.state
-        state.success_condition = self._terms.success.function(state)
+        state.success_condition.copy_(self._terms.success.function(state))
         self._held.add_(1).mul_(state.success_condition)
         self._succeeded |= self._held >= self._hold_steps
 
@@ -119,22 +121,17 @@ class ManipulationEnv(VecEnv):
             terminated |= condition.function(self.simulator.state)
         return terminated
 
-    def _finish(self, rewards: Tensor, terminated: Tensor, truncated: Tensor) -> StepResult:
-        """Observe, and put finished environments at their next start."""
-        terminal = self._observe()
-        self.history.record(
-            observations=terminal,
-            actions=self.simulator.state.action,
-            rewards=rewards,
-            joint_pos=self.simulator.state.joint_pos,
-        )
-        finished = (terminated | truncated).numpy()
+    def _finish(self, terminal: Tensor, rewards: Tensor) -> StepResult:
+        """Put finished environments, if there are any, at their next start."""
+        terminated = self._terminated()
+        truncated = (self.simulator.state.elapsed_steps >= self._limit) & ~terminated
+        finished = np.flatnonzero((terminated | truncated).numpy())
         success = self._succeeded
         observations = terminal
-        done = bool(finished.any())
+        done = len(finished) > 0
         if done:
             success = self._succeeded.clone()
-            self._advance(np.flatnonzero(finished))
+            self._advance(finished)
             observations = self._observe()
         self._observations = observations
         return StepResult(observations, terminal, rewards, terminated, truncated, success, success, done)
@@ -153,17 +150,16 @@ class ManipulationEnv(VecEnv):
             self.simulator.state.commands[name][env_ids] = torch.from_numpy(values).float()
         self._limit[env_ids] = self.max_episode_steps
         self._start(env_ids, episodes)
+        self._steps_to_limit = int((self._limit - self.simulator.state.elapsed_steps).min())
 
     def _start(self, env_ids: Ints, episodes: Episodes) -> None:
         state = self.simulator.state
         self.simulator.reset(env_ids, episodes.starts)
         self.actions.restart(env_ids, self.simulator)
-        for tensor in (state.action, state.previous_action, state.elapsed_s):
+        for tensor in (state.action, state.previous_action, state.elapsed_steps, self._held):
             tensor[env_ids] = 0.0
         state.start_frame_pos[env_ids] = state.frame_pos[env_ids]
         state.start_joint_pos[env_ids] = state.joint_pos[env_ids]
-        self._steps[env_ids] = 0
-        self._held[env_ids] = 0
         self._succeeded[env_ids] = False
 
     def _observe(self) -> Tensor:
@@ -203,13 +199,12 @@ class ManipulationEnv(VecEnv):
             "commands": {name: values.clone() for name, values in state.commands.items()},
             "action": state.action.clone(),
             "previous_action": state.previous_action.clone(),
-            "elapsed_s": state.elapsed_s.clone(),
             "start_frame_pos": state.start_frame_pos.clone(),
             "start_joint_pos": state.start_joint_pos.clone(),
             "success_condition": state.success_condition.clone(),
             "seeds": torch.from_numpy(self._seeds.copy()),
             "slots": torch.from_numpy(self._slots.copy()),
-            "counters": torch.stack([self._steps, self._held, self._succeeded.long(), self._limit]),
+            "counters": torch.stack([state.elapsed_steps, self._held, self._succeeded.float(), self._limit]),
             "raw_sums": self._raw_sums.clone(),
             "summed_steps": self._summed_steps,
             "observations": self._observations.clone(),
@@ -223,18 +218,20 @@ class ManipulationEnv(VecEnv):
         state.commands = {name: values.clone() for name, values in saved["commands"].items()}
         state.action.copy_(saved["action"])
         state.previous_action.copy_(saved["previous_action"])
-        state.elapsed_s.copy_(saved["elapsed_s"])
         state.start_frame_pos.copy_(saved["start_frame_pos"])
         state.start_joint_pos.copy_(saved["start_joint_pos"])
         state.success_condition = saved["success_condition"].clone()
+        state.changed()
         self._seeds, self._slots = saved["seeds"].numpy().copy(), saved["slots"].numpy().copy()
         steps, held, succeeded, limit = saved["counters"].clone()
-        self._steps, self._held, self._succeeded, self._limit = steps, held, succeeded.bool(), limit
+        state.elapsed_steps.copy_(steps)
+        self._held, self._succeeded, self._limit = held, succeeded.bool(), limit
+        self._steps_to_limit = int((self._limit - state.elapsed_steps).min())
         self._raw_sums.copy_(saved["raw_sums"])
         self._summed_steps = saved["summed_steps"]
         self._observations = saved["observations"].clone()
         self._next_ready[:] = False
-        self.history = self._history_at_save or self._new_history()
+        self.history = self._history_at_save or History()
 
     def render(self, env_id: int = 0, width: int = 640, height: int = 480) -> NDArray[np.uint8]:
         """See :meth:`VecEnv.render`."""

@@ -1,4 +1,7 @@
-"""Batched rotations: quaternions are (N, 4) wxyz, rotation vectors (N, 3) in rad."""
+"""Batched rotations: quaternions are (N, 4) wxyz, rotation vectors (N, 3) in rad.
+
+Elementwise throughout: the rounding of a matrix product would depend on the number of environments.
+"""
 
 from __future__ import annotations
 
@@ -6,27 +9,27 @@ import torch
 from torch import Tensor
 
 
-def quat_multiply(a: Tensor, b: Tensor) -> Tensor:
-    """The rotation ``b`` followed by ``a``, normalised."""
-    aw, av, bw, bv = a[:, :1], a[:, 1:], b[:, :1], b[:, 1:]
-    w = aw * bw - (av * bv).sum(dim=1, keepdim=True)
-    v = aw * bv + bw * av + torch.linalg.cross(av, bv)
-    return torch.nn.functional.normalize(torch.cat([w, v], dim=1))
+def turn(quat: Tensor, vector: Tensor) -> Tensor:
+    """Orientations turned by rotation vectors in world axes, normalised.
 
-
-def rotation_quat(vector: Tensor) -> Tensor:
-    """Quaternion of a rotation vector."""
-    half = 0.5 * vector
-    angle = torch.linalg.vector_norm(half, dim=1, keepdim=True)
-    # sin(a)/a by torch's sinc, which is exact at zero
-    return torch.cat([torch.cos(angle), half * torch.sinc(angle / torch.pi)], dim=1)
+    By 2 atan(angle / 2) to be exact, which is the angle but for a thousandth at 0.1 rad: small turns of a
+    target need no trigonometry.
+    """
+    half, w, v = 0.5 * vector, quat[:, :1], quat[:, 1:]
+    # the quaternion (1, half) times quat
+    turned = torch.cat(
+        [w - (half * v).sum(dim=1, keepdim=True), v + w * half + torch.linalg.cross(half, v)], dim=1
+    )
+    return turned * (turned * turned).sum(dim=1, keepdim=True).rsqrt()
 
 
 def rotation_between(a: Tensor, b: Tensor) -> Tensor:
-    """Rotation vector that turns ``a`` into ``b`` the short way."""
-    conjugate = torch.cat([a[:, :1], -a[:, 1:]], dim=1)
-    delta = quat_multiply(b, conjugate)
-    delta = torch.where(delta[:, :1] < 0, -delta, delta)
-    sine = torch.linalg.vector_norm(delta[:, 1:], dim=1, keepdim=True)
-    angle = 2.0 * torch.atan2(sine, delta[:, :1])
-    return delta[:, 1:] * torch.where(sine > 1e-6, angle / sine.clamp_min(1e-6), 2.0)
+    """Rotation axis times 2 sin(angle / 2), (N, 3), of the short way that turns ``a`` into ``b``.
+
+    Less than the rotation vector by three thousandths at 0.25 rad, and at most 2.
+    """
+    aw, av, bw, bv = a[:, :1], a[:, 1:], b[:, :1], b[:, 1:]
+    # the vector part of b times the conjugate of a
+    v = aw * bv - bw * av + torch.linalg.cross(av, bv)
+    cosine = (a * b).sum(dim=1, keepdim=True)
+    return v * torch.where(cosine < 0, -2.0, 2.0)

@@ -82,6 +82,7 @@ def play(env: VecEnv, act: Callable[[Tensor], Tensor], seed: int, episodes: int)
     return successes / episodes
 
 
+@torch.inference_mode()
 def _play_once(
     env: VecEnv, act: Callable[[Tensor], Tensor], seed: int, slots: np.ndarray, counted: Tensor
 ) -> int:

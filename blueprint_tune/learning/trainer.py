@@ -84,6 +84,23 @@ class Trainer:
 
     def _update(self) -> dict[str, float]:
         """One rollout and the learner's passes over it."""
+        self._act()
+        self.env_steps += self._config.agent.rollouts * self._env.num_envs
+        self.updates += 1
+        began = time.perf_counter()
+        losses = self.agent.learn(self._rollout, self._observations)
+        self.agent.anneal(self.env_steps / self._config.budget.env_steps)
+        for name, value in losses.items():
+            if not math.isfinite(value):
+                raise TrainingDiverged(
+                    f"'{name}' became {value} at update {self.updates}. "
+                    "Lower agent.learning_rate or agent.desired_kl, or look for exploding rewards."
+                )
+        return losses | {"perf/update_s": time.perf_counter() - began}
+
+    @torch.inference_mode()
+    def _act(self) -> None:
+        """Fill the rollout."""
         self._rollout.clear()
         for _ in range(self._config.agent.rollouts):
             actions, means = self.agent.explore(self._observations)
@@ -99,18 +116,6 @@ class Trainer:
             )
             self._episodes.record(result)
             self._observations = result.observations
-        self.env_steps += self._config.agent.rollouts * self._env.num_envs
-        self.updates += 1
-        began = time.perf_counter()
-        losses = self.agent.learn(self._rollout, self._observations)
-        self.agent.anneal(self.env_steps / self._config.budget.env_steps)
-        for name, value in losses.items():
-            if not math.isfinite(value):
-                raise TrainingDiverged(
-                    f"'{name}' became {value} at update {self.updates}. "
-                    "Lower agent.learning_rate or agent.desired_kl, or look for exploding rewards."
-                )
-        return losses | {"perf/update_s": time.perf_counter() - began}
 
     def _reward_means(self) -> dict[str, float]:
         raw, weighted, steps = self._env.reward_sums()

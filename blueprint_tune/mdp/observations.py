@@ -109,7 +109,7 @@ def last_action(state: SceneState) -> Tensor:
 @term("observation")
 def elapsed_fraction(state: SceneState) -> Tensor:
     """Elapsed part of the episode in [0, 1], (N, 1)."""
-    return (state.elapsed_s / state.episode_s).unsqueeze(1)
+    return (state.elapsed_steps / state.episode_steps).unsqueeze(1)
 
 
 @term("observation")

@@ -17,14 +17,16 @@ MIN_JOINT_ERROR = 1e-3
 @term("reward")
 def distance_kernel(state: SceneState, a: Frame, b: Frame, std_m: float, slack_m: float = 0.0) -> Tensor:
     """1 within ``slack_m`` metres between two frames, falling as 1 - tanh(excess / ``std_m``)."""
-    distance = torch.linalg.vector_norm(state.position(a) - state.position(b), dim=1)
-    return 1.0 - torch.tanh((distance - slack_m).clamp_min(0.0) / std_m)
+    excess = state.distance(a, b)
+    if slack_m > 0:
+        excess = (excess - slack_m).clamp_min(0.0)
+    return 1.0 - torch.tanh(excess / std_m)
 
 
 @term("reward")
 def grasped(state: SceneState, by: Annotated[Contact, Against("what")], force_n: float = 1.0) -> Tensor:
     """1 where every finger of ``by`` presses on ``what`` with at least ``force_n`` newtons."""
-    return (state.forces(by).amin(dim=1) >= force_n).float()
+    return state.grasped(by, force_n)
 
 
 @term("reward")
@@ -37,7 +39,7 @@ def carried_to(
     force_n: float = 1.0,
 ) -> Tensor:
     """:func:`distance_kernel` between ``a`` and ``b`` while ``what`` is held by every finger of ``by``."""
-    return grasped(state, by, force_n) * distance_kernel(state, a, b, std_m)
+    return state.grasped(by, force_n) * distance_kernel(state, a, b, std_m)
 
 
 @term("reward")
@@ -50,7 +52,7 @@ def lifted(
 ) -> Tensor:
     """Height of a held frame over where it began the episode, as a fraction of ``height_m``, at most 1."""
     risen = state.position(frame)[:, 2] - state.start_position(frame)[:, 2]
-    return grasped(state, by, force_n) * (risen / height_m).clamp(0.0, 1.0)
+    return state.grasped(by, force_n) * (risen / height_m).clamp(0.0, 1.0)
 
 
 @term("reward")
@@ -80,19 +82,21 @@ def contact_force_above(
 @term("reward")
 def action_rate(state: SceneState) -> Tensor:
     """Sum of squared changes of the action since the previous env step."""
-    return (state.action - state.previous_action).square().sum(dim=1)
+    change = state.action - state.previous_action
+    return (change * change).sum(dim=1)
 
 
 @term("reward")
 def action_magnitude(state: SceneState) -> Tensor:
     """Sum of squared actions."""
-    return state.action.square().sum(dim=1)
+    return (state.action * state.action).sum(dim=1)
 
 
 @term("reward")
 def joint_speed(state: SceneState) -> Tensor:
     """Sum of squared velocities of the robot's joints, (rad/s)²."""
-    return state.joint_vel[:, : state.num_robot_joints].square().sum(dim=1)
+    speed = state.joint_vel[:, : state.num_robot_joints]
+    return (speed * speed).sum(dim=1)
 
 
 @term("reward")
@@ -104,4 +108,4 @@ def success_bonus(state: SceneState) -> Tensor:
 @term("reward")
 def elapsed_time(state: SceneState) -> Tensor:
     """Elapsed part of the episode in [0, 1] while the success condition does not hold."""
-    return (state.elapsed_s / state.episode_s) * (~state.success_condition).float()
+    return (state.elapsed_steps / state.episode_steps) * (~state.success_condition).float()

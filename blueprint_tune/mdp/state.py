@@ -9,7 +9,7 @@ into integer references before any simulator starts; a simulator then fills one
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -119,7 +119,8 @@ class SceneState:
 
     The environment keeps the rest: start_frame_pos: (N, F, 3).
     start_joint_pos: (N, J). commands: name -> (N, d). action, previous_action: (N, A).
-    elapsed_s: (N,). episode_s: length of an episode. success_condition: (N,) bool, this env step.
+    elapsed_steps: (N,) env steps of the episode so far, of episode_steps.
+    success_condition: (N,) bool, this env step.
     """
 
     def __init__(
@@ -144,9 +145,14 @@ class SceneState:
         self.joint_targets = zeros(num_robot_joints)
         self.commands: dict[str, Tensor] = {}
         self.action, self.previous_action = zeros(num_actions), zeros(num_actions)
-        self.elapsed_s = zeros()
-        self.episode_s = 1.0
+        self.elapsed_steps = zeros()
+        self.episode_steps = 1
         self.success_condition = torch.zeros(num_envs, dtype=torch.bool, device=device)
+        self._shared: dict[tuple[Any, ...], Tensor] = {}
+
+    def changed(self) -> None:
+        """Forget what terms shared; to be called by whoever changes frames, contacts or commands."""
+        self._shared.clear()
 
     def position(self, frame: Frame) -> Tensor:
         """(N, 3) position in metres of a scene or command frame."""
@@ -165,6 +171,19 @@ class SceneState:
     def velocity(self, frame: Frame) -> Tensor:
         """(N, 3) linear velocity in m/s of a scene frame."""
         return self.frame_linvel[:, frame.index]
+
+    def distance(self, a: Frame, b: Frame) -> Tensor:
+        """(N,) metres between two frames; computed once an env step, for all terms."""
+        if (a, b) not in self._shared:
+            self._shared[a, b] = torch.linalg.vector_norm(self.position(a) - self.position(b), dim=1)
+        return self._shared[a, b]
+
+    def grasped(self, contact: Contact, force_n: float) -> Tensor:
+        """(N,) 1 where every body of the request presses with at least ``force_n``; once an env step."""
+        key = (contact, force_n)
+        if key not in self._shared:
+            self._shared[key] = (self.forces(contact).amin(dim=1) >= force_n).float()
+        return self._shared[key]
 
     def forces(self, contact: Contact) -> Tensor:
         """(N, k) newtons, one column a body of the request."""

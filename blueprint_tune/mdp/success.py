@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from blueprint_tune.mdp.state import Command, Frame, Joint, SceneState
@@ -12,7 +11,7 @@ from blueprint_tune.mdp.terms import term
 @term("success", start_margin={"distance_m": 0.05})
 def within_distance(state: SceneState, a: Frame, b: Frame, distance_m: float) -> Tensor:
     """Two frames are within ``distance_m`` metres of each other."""
-    return torch.linalg.vector_norm(state.position(a) - state.position(b), dim=1) <= distance_m
+    return state.distance(a, b) <= distance_m
 
 
 @term("success", start_margin={"tolerance": 0.3})
@@ -32,4 +31,4 @@ def below_height(state: SceneState, frame: Frame, height_m: float) -> Tensor:
 @term("termination")
 def farther_than(state: SceneState, a: Frame, b: Frame, distance_m: float) -> Tensor:
     """Two frames are farther apart than ``distance_m`` metres."""
-    return torch.linalg.vector_norm(state.position(a) - state.position(b), dim=1) > distance_m
+    return state.distance(a, b) > distance_m

@@ -51,7 +51,8 @@ class Simulator(ABC):
 
     Attributes:
         num_envs: environments. device: where ``state`` lives. physics_dt_s: one physics step.
-        state: what terms read; valid after :meth:`reset` and after every :meth:`step`.
+        state: what terms read; valid after :meth:`reset` and after every :meth:`step`, which tell it that
+            it changed.
         robot_joints: names of the actuated joints, arm first, then gripper; the order of targets.
         joint_names: ``state.joint_pos``'s order: ``robot_joints``, then joints of fixtures.
         free_bodies: names of the bodies that move freely.

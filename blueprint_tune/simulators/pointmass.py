@@ -137,6 +137,7 @@ class PointmassSimulator(Simulator):
                 view[:, index] = torch.from_numpy(np.asarray(values))
         for index, points in enumerate(self._contacts):
             state.contact_force[:, index] = torch.from_numpy(now["finger_force"][:, points].sum(axis=1))
+        state.changed()
 
     def save_state(self) -> dict[str, Any]:
         """See :meth:`Simulator.save_state`."""

@@ -57,6 +57,7 @@ class Segments:
         self.env.reset(np.zeros(n, dtype=np.int64), np.arange(n), stagger=True)
         self._at = 0
 
+    @torch.inference_mode()  # as in training
     def run(self, count: int) -> float:
         """Seconds that the next ``count`` env steps take."""
         actions = self.actions[self._at : self._at + count]

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from blueprint_tune.envs.manipulation import ManipulationEnv
 from blueprint_tune.errors import SimulatorError
+from blueprint_tune.mdp.state import Frame
 from blueprint_tune.simulators.base import Simulator, Starts
 
 BACKENDS = ("mujoco", "pointmass")
@@ -268,6 +269,25 @@ def test_joint_targets_are_reached(make: Make) -> None:
     torch.testing.assert_close(simulator.state.joint_pos[:, :9], wanted, atol=0.01, rtol=0)
     assert simulator.state.joint_vel.abs().max() < 0.02
     assert torch.equal(simulator.state.joint_targets, wanted)
+
+
+def test_what_terms_share_is_as_new_as_the_state(make: Make) -> None:
+    simulator = make()
+    state, frames = simulator.state, simulator.state.catalog.frames
+    ee, target = (Frame(frames.index(name)) for name in ("robot/ee", "target"))
+
+    def assert_shared_is_fresh() -> None:
+        apart = state.frame_pos[:, ee.index] - state.frame_pos[:, target.index]
+        torch.testing.assert_close(state.distance(ee, target), apart.norm(dim=1))
+
+    saved = simulator.save_state()
+    assert_shared_is_fresh()
+    run(simulator, range(8))
+    assert_shared_is_fresh()
+    simulator.reset(np.array([1, 2]), starts_of(simulator, seed=3).take(np.array([1, 2])))
+    assert_shared_is_fresh()
+    simulator.load_state(saved)
+    assert_shared_is_fresh()
 
 
 def test_velocities_are_the_rates_of_positions(make: Make) -> None:

@@ -125,8 +125,8 @@ def test_episodes_end_by_time_and_only_then(make: Make) -> None:
             ended = step == env.max_episode_steps - 1
             assert result.done == ended and bool(result.truncated.all()) == ended, (episode, step)
             assert not result.terminated.any()
-            elapsed = 0.0 if ended else (step + 1) * env.control_dt_s
-            torch.testing.assert_close(env.simulator.state.elapsed_s, torch.full((4,), elapsed))
+            elapsed = 0.0 if ended else step + 1.0
+            assert torch.equal(env.simulator.state.elapsed_steps, torch.full((4,), elapsed))
 
 
 def test_the_terminal_observation_is_kept_beside_the_new_start(make: Make) -> None:

@@ -1,4 +1,4 @@
-"""The ring of last steps that explains a failure."""
+"""The last steps that explain a failure."""
 
 from __future__ import annotations
 
@@ -13,23 +13,25 @@ from blueprint_tune.envs.manipulation import ManipulationEnv
 
 
 def filled(steps: int) -> History:
-    history = History(3, a=2, b=1)
+    history, actions = History(), torch.zeros(3, 2)
     for step in range(steps):
         rows = torch.arange(3.0) * 1000 + step
-        history.record(a=torch.stack([rows, -rows], dim=1), b=rows)
+        actions.copy_(torch.stack([rows, -rows], dim=1))
+        history.record(rows[:, None], actions, rows + 0.5, actions)
     return history
 
 
 def test_a_short_run_is_kept_whole() -> None:
     kept = filled(7).last_steps(1)
-    np.testing.assert_array_equal(kept["a"][:, 0], 1000 + np.arange(7))
-    np.testing.assert_array_equal(kept["a"][:, 1], -1000 - np.arange(7))
-    assert kept["b"].shape == (7, 1)
+    for name in ("actions", "joint_pos"):
+        np.testing.assert_array_equal(kept[name][:, 0], 1000 + np.arange(7))
+        np.testing.assert_array_equal(kept[name][:, 1], -1000 - np.arange(7))
+    np.testing.assert_array_equal(kept["rewards"], 1000.5 + np.arange(7)[:, None])
 
 
 def test_a_long_run_keeps_its_end_in_order() -> None:
     kept = filled(LENGTH * 2 + 13).last_steps(2)
-    np.testing.assert_array_equal(kept["b"][:, 0], 2000 + np.arange(LENGTH + 13, LENGTH * 2 + 13))
+    np.testing.assert_array_equal(kept["observations"][:, 0], 2000 + np.arange(LENGTH + 13, LENGTH * 2 + 13))
 
 
 def test_a_dump_holds_what_the_environment_saw(

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from blueprint_tune.envs.rotations import quat_multiply, rotation_between, rotation_quat
+from blueprint_tune.envs.rotations import rotation_between, turn
 from blueprint_tune.tasks import geometry
 
 
@@ -17,23 +17,39 @@ def random_vectors(count: int, most_rad: float) -> Tensor:
     return vectors / vectors.norm(dim=1, keepdim=True) * lengths
 
 
-def test_rotation_vectors_and_quaternions_agree() -> None:
-    for vector in random_vectors(50, 3.1):
-        angle = float(vector.norm())
-        expected = geometry.quat_about((vector / angle).numpy(), angle)
-        np.testing.assert_allclose(rotation_quat(vector[None])[0], expected, atol=1e-12)
-    np.testing.assert_allclose(rotation_quat(torch.zeros(1, 3)), [[1, 0, 0, 0]])
+def rotations(vectors: Tensor) -> Tensor:
+    """Quaternions of rotation vectors, by numpy."""
+    angles = vectors.norm(dim=1)
+    quats = [geometry.quat_about((v / a).numpy(), float(a)) for v, a in zip(vectors, angles, strict=True)]
+    return torch.from_numpy(np.array(quats))
 
 
-def test_products_are_those_of_numpy() -> None:
-    a, b = rotation_quat(random_vectors(20, 3.0)), rotation_quat(random_vectors(20, 1.0).flip(0))
-    expected = [geometry.quat_multiply(x.numpy(), y.numpy()) for x, y in zip(a, b)]
-    np.testing.assert_allclose(quat_multiply(a, b), expected, atol=1e-12)
+def products(a: Tensor, b: Tensor) -> Tensor:
+    """The rotations ``b`` followed by ``a``, by numpy."""
+    return torch.from_numpy(
+        np.array([geometry.quat_multiply(x.numpy(), y.numpy()) for x, y in zip(a, b, strict=True)])
+    )
+
+
+def test_small_turns_are_exact_to_a_thousandth() -> None:
+    start, vectors = rotations(random_vectors(50, 3.0)), random_vectors(50, 0.1).flip(0)
+    turned = turn(start, vectors)
+    torch.testing.assert_close(turned.norm(dim=1), torch.ones_like(turned[:, 0]), atol=1e-12, rtol=0)
+    torch.testing.assert_close(rotation_between(start, turned), vectors, atol=1e-6, rtol=2e-3)
+
+
+def test_large_turns_keep_their_axis_and_the_length_that_is_stated() -> None:
+    start, vectors = rotations(random_vectors(50, 3.0)), random_vectors(50, 2.0).flip(0)
+    angle = vectors.norm(dim=1, keepdim=True)
+    expected = products(rotations(vectors / angle * 2 * torch.atan(angle / 2)), start)
+    torch.testing.assert_close(turn(start, vectors), expected, atol=1e-12, rtol=0)
 
 
 def test_the_rotation_between_two_is_the_short_way() -> None:
-    start, vectors = rotation_quat(random_vectors(50, 3.0)), random_vectors(50, 3.1).flip(0)
-    end = quat_multiply(rotation_quat(vectors), start)
-    torch.testing.assert_close(rotation_between(start, end), vectors, atol=1e-6, rtol=0)
-    torch.testing.assert_close(rotation_between(start, -end), vectors, atol=1e-6, rtol=0)
-    torch.testing.assert_close(rotation_between(start, start), torch.zeros_like(vectors), atol=1e-6, rtol=0)
+    start, vectors = rotations(random_vectors(50, 3.0)), random_vectors(50, 3.1).flip(0)
+    angle = vectors.norm(dim=1, keepdim=True)
+    end = products(rotations(vectors), start)
+    expected = vectors / angle * 2 * torch.sin(angle / 2)
+    torch.testing.assert_close(rotation_between(start, end), expected, atol=1e-12, rtol=0)
+    torch.testing.assert_close(rotation_between(start, -end), expected, atol=1e-12, rtol=0)
+    torch.testing.assert_close(rotation_between(start, start), torch.zeros_like(vectors), atol=1e-12, rtol=0)

@@ -53,8 +53,8 @@ def scene(catalog: Catalog) -> Callable[[], SceneState]:
         }
         state.action[:] = torch.tensor([[1.0, -0.5, 0.0], [0.0, 0.0, 0.0]])
         state.previous_action[:] = torch.tensor([[0.0, 0.5, 0.0], [0.2, 0.0, -0.2]])
-        state.elapsed_s[:] = torch.tensor([1.0, 4.0])
-        state.episode_s = 4.0
+        state.elapsed_steps[:] = torch.tensor([1.0, 4.0])
+        state.episode_steps = 4
         state.success_condition = torch.tensor([False, True])
         return state
 

@@ -135,4 +135,4 @@ def test_a_term_is_registered_under_one_name_only() -> None:
 
         @term("reward")
         def grasped(state: SceneState) -> torch.Tensor:
-            return state.elapsed_s
+            return state.elapsed_steps

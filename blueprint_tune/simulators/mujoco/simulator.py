@@ -76,8 +76,8 @@ class MujocoSimulator(Simulator):
         self._joint_axis = _shared_tensor(self._batch.bind("xaxis"))[:, :num_arm_joints]
         self._joint_anchor = _shared_tensor(self._batch.bind("xanchor"))[:, :num_arm_joints]
         slide = mujoco.mjtJoint.mjJNT_SLIDE
-        kinds = torch.from_numpy(self._compiled.model.jnt_type[:num_arm_joints] == slide)
-        self._slides = kinds.unsqueeze(1)
+        self._slides = np.flatnonzero(self._compiled.model.jnt_type[:num_arm_joints] == slide)
+        self._jacobian = torch.zeros(self.num_envs, num_arm_joints, 6)
 
     def _bind_randomized_fields(self) -> None:
         """Per-environment mass, inertia and friction, so that resets can scale them."""
@@ -153,11 +153,15 @@ class MujocoSimulator(Simulator):
     def ee_jacobian(self) -> Tensor:
         """See :meth:`Simulator.ee_jacobian`."""
         # written out: Batch.jac would run the kinematics again and spoil the stages kept for the next step
-        axis, anchor = self._joint_axis.float(), self._joint_anchor.float()
-        lever = self.state.frame_pos[:, self._ee_frame].unsqueeze(1) - anchor
-        linear = torch.where(self._slides, axis, torch.linalg.cross(axis, lever))
-        angular = torch.where(self._slides, 0.0, axis)
-        return torch.cat([linear, angular], dim=2).mT
+        jacobian = self._jacobian
+        linear, angular = jacobian[:, :, :3], jacobian[:, :, 3:]
+        angular.copy_(self._joint_axis)
+        lever = self.state.frame_pos[:, self._ee_frame].unsqueeze(1) - self._joint_anchor.float()
+        linear.copy_(torch.linalg.cross(angular, lever))
+        if len(self._slides):
+            linear[:, self._slides] = angular[:, self._slides]
+            angular[:, self._slides] = 0.0
+        return jacobian.mT
 
     def step(self, num_physics_steps: int) -> None:
         """See :meth:`Simulator.step`."""
@@ -174,6 +178,7 @@ class MujocoSimulator(Simulator):
         state.joint_vel.copy_(self._joint_vel)
         if self._force is not None:
             torch.linalg.vector_norm(self._force, dim=2, out=state.contact_force)
+        state.changed()
 
     def _refresh_rows(self, rows: Tensor) -> None:
         """Refresh environments that start; those put at their starts before must keep their zero contacts."""
@@ -182,6 +187,7 @@ class MujocoSimulator(Simulator):
         state.joint_pos[rows] = self._joint_pos[rows].float()
         state.joint_vel[rows] = self._joint_vel[rows].float()
         state.contact_force[rows] = 0.0
+        state.changed()
 
     def save_state(self) -> dict[str, Any]:
         """See :meth:`Simulator.save_state`."""
