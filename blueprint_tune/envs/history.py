@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,5 +38,6 @@ class History:
     def dump(self, env_id: int, path: Path) -> Path:
         """Write the kept steps of one environment to a compressed npz file."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(path, env_id=np.array(env_id), **self.last_steps(env_id))
+        arrays: dict[str, Any] = {"env_id": np.array(env_id), **self.last_steps(env_id)}
+        np.savez_compressed(path, **arrays)
         return path
