@@ -17,6 +17,7 @@ from blueprint_tune.envs.draws import Episodes
 from blueprint_tune.envs.history import History
 from blueprint_tune.envs.starts import StartSampler
 from blueprint_tune.envs.task_terms import TaskTerms
+from blueprint_tune.errors import ConfigError
 from blueprint_tune.simulators.base import Simulator
 from blueprint_tune.tasks.spec import TaskSpec
 
@@ -57,7 +58,18 @@ class ManipulationEnv(VecEnv):
 
     def configure(self, policy: PolicyConfig) -> None:
         """See :meth:`VecEnv.configure`."""
-        self._bind(policy, TaskTerms.bind(policy, self.simulator.state.catalog))
+        state = self.simulator.state
+        terms = TaskTerms.bind(policy, state.catalog)
+        compiled = state.contact_force.shape[1]
+        if missing := state.catalog.contacts[compiled:]:
+            del state.catalog.contacts[compiled:]
+            body, against = missing[0]
+            raise ConfigError(
+                f"conf/policy/{policy.name}.yaml asks for the contact force of '{body}' on "
+                f"'{against or 'anything'}', which this environment was not built with. "
+                "Let a term of the policy that it is built with ask for it too, or build a new one."
+            )
+        self._bind(policy, terms)
 
     def reset(self, seeds: Ints, slots: Ints, stagger: bool = False) -> Tensor:
         """See :meth:`VecEnv.reset`."""

@@ -1,6 +1,7 @@
 """The selection evaluation: what trials are compared by while they train.
 
-Mean actions on the task as its file states it, on seeds kept for selection. It plays in the trial's
+Mean actions on the task as its file states it (a trial may train on searched randomisation), on seeds
+kept for selection. It plays in the trial's
 own environment, whose state is put aside and restored, so it leaves no trace in the training.
 """
 
@@ -15,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from blueprint_tune.config.schema import SelectionConfig
+from blueprint_tune.config.schema import PolicyConfig, SelectionConfig
 from blueprint_tune.envs.base import VecEnv
 
 
@@ -26,8 +27,11 @@ class Selection:
     depend on how fast the machine happens to be. An evaluated env step costs less than a trained one.
     """
 
-    def __init__(self, config: SelectionConfig, env: VecEnv) -> None:
-        self._config = config
+    def __init__(
+        self, config: SelectionConfig, env: VecEnv, own: PolicyConfig, task: PolicyConfig | None = None
+    ) -> None:
+        """``own``: the policy config that is trained; ``task``: the one that is played, if it is another."""
+        self._config, self._own, self._task = config, own, task or own
         passes = math.ceil(config.episodes / env.num_envs)
         self._cost = passes * env.num_envs * env.max_episode_steps
         """env steps of one evaluation at most"""
@@ -47,7 +51,7 @@ class Selection:
         fresh = last or self._evaluated_at < 0 or self._cost <= self._config.max_time_fraction * since
         if fresh:
             began = time.perf_counter()
-            self._success_rate = play(env, act, self._config.seed, self._config.episodes)
+            self._success_rate = self._play_task(env, act)
             self._evaluated_at = env_steps
             self._spent_s += time.perf_counter() - began
         return {
@@ -55,6 +59,16 @@ class Selection:
             "eval/at_env_steps": float(self._evaluated_at),
             "perf/eval_fraction": self._spent_s / (self._trained_s + self._spent_s),
         }
+
+    def _play_task(self, env: VecEnv, act: Callable[[Tensor], Tensor]) -> float:
+        if self._own == self._task:
+            return play(env, act, self._config.seed, self._config.episodes)
+        saved = env.save_state()
+        env.configure(self._task)
+        success_rate = play(env, act, self._config.seed, self._config.episodes)
+        env.configure(self._own)
+        env.load_state(saved)
+        return success_rate
 
     def state_dict(self) -> dict[str, Any]:
         """For a checkpoint."""

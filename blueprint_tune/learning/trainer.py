@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,14 @@ class Trainer:
         env_steps: env steps of all environments so far. updates: learner updates so far.
     """
 
-    def __init__(self, env: VecEnv, config: ExperimentConfig, dump_dir: Path | None = None) -> None:
+    def __init__(
+        self,
+        env: VecEnv,
+        config: ExperimentConfig,
+        dump_dir: Path | None = None,
+        events: Mapping[str, dict[str, Any]] | None = None,
+    ) -> None:
+        """``events``: of the task as its file states it, for the selection evaluation (None: the config's)."""
         torch.set_num_threads(config.agent.torch_threads)
         self._env, self._config = env, config
         self._dump_dir = dump_dir or Path.cwd()
@@ -41,9 +50,10 @@ class Trainer:
             torch.manual_seed(config.seed)
             self.agent = PPOAgent(config.agent, env.num_observations, env.num_actions, generator)
         self._rollout = Rollout(config.agent.rollouts, env.num_envs, env.num_observations, env.num_actions)
-        self._selection = Selection(config.evaluation.selection, env)
+        task = config.policy if events is None else replace(config.policy, events=dict(events))
+        self._selection = Selection(config.evaluation.selection, env, config.policy, task)
         self._episodes = EpisodeStatistics(env.num_envs)
-        self.env_steps, self.updates, self._reports = 0, 0, 0
+        self.env_steps, self.updates = 0, 0
         seeds = np.full(env.num_envs, config.seed + TRAINING_SEED_OFFSET, dtype=np.int64)
         self._observations = env.reset(seeds, np.arange(env.num_envs), stagger=True)
 
@@ -55,11 +65,15 @@ class Trainer:
     def train_until_report(self) -> dict[str, float]:
         """Update until the next report is due; returns its metrics.
 
+        Reports are due at multiples of ``budget.report_env_steps``, and after the very first update: within
+        seconds one sees that everything works, and what an untrained policy is worth.
+
         Raises TrainingDiverged when an observation, reward or loss is not finite.
         """
         began, first_steps = time.perf_counter(), self.env_steps
-        self._reports += 1
-        due = min(self._reports * self._config.budget.report_env_steps, self._config.budget.env_steps)
+        interval = self._config.budget.report_env_steps
+        due = (self.env_steps // interval + 1) * interval if self.env_steps else 1
+        due = min(due, self._config.budget.env_steps)
         losses: dict[str, list[float]] = {}
         update_s = 0.0
         while self.env_steps < due:
@@ -166,7 +180,7 @@ class Trainer:
         self._episodes.load_state_dict(saved["episodes"])
         self._selection.load_state_dict(saved["selection"])
         self._observations = saved["observations"]
-        self.env_steps, self.updates, self._reports = (int(v) for v in saved["counters"])
+        self.env_steps, self.updates = (int(v) for v in saved["counters"])
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -175,5 +189,5 @@ class Trainer:
             "episodes": self._episodes.state_dict(),
             "selection": self._selection.state_dict(),
             "observations": self._observations,
-            "counters": torch.tensor([self.env_steps, self.updates, self._reports]),
+            "counters": torch.tensor([self.env_steps, self.updates]),
         }

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from blueprint_tune.mdp.state import Command, Contact, Frame, Joint, SceneState
-from blueprint_tune.mdp.terms import Against, term
+from blueprint_tune.mdp.terms import Against, Positive, term
 
 _AXES_OFFSET = torch.tensor([1.0, 0.0, 0.0, 0.0, 1.0, 0.0])
 
@@ -114,7 +114,7 @@ def elapsed_fraction(state: SceneState) -> Tensor:
 
 @term("observation")
 def contact_forces(
-    state: SceneState, by: Annotated[Contact, Against("what")], saturation_n: float = 20.0
+    state: SceneState, by: Annotated[Contact, Against("what")], saturation_n: Positive = 20.0
 ) -> Tensor:
     """Contact force of each body of ``by`` on ``what`` as tanh(force / ``saturation_n``), (N, k)."""
     return torch.tanh(state.forces(by) / saturation_n)

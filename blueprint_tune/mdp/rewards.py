@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 from blueprint_tune.mdp.state import Command, Contact, Frame, Joint, SceneState
-from blueprint_tune.mdp.terms import Against, term
+from blueprint_tune.mdp.terms import Against, Positive, term
 
 MIN_JOINT_ERROR = 1e-3
 """rad or m; honest starts are far from the command, so this only guards the division."""
 
 
 @term("reward")
-def distance_kernel(state: SceneState, a: Frame, b: Frame, std_m: float, slack_m: float = 0.0) -> Tensor:
+def distance_kernel(state: SceneState, a: Frame, b: Frame, std_m: Positive, slack_m: float = 0.0) -> Tensor:
     """1 within ``slack_m`` metres between two frames, falling as 1 - tanh(excess / ``std_m``)."""
     excess = state.distance(a, b)
     if slack_m > 0:
@@ -24,7 +24,7 @@ def distance_kernel(state: SceneState, a: Frame, b: Frame, std_m: float, slack_m
 
 
 @term("reward")
-def grasped(state: SceneState, by: Annotated[Contact, Against("what")], force_n: float = 1.0) -> Tensor:
+def grasped(state: SceneState, by: Annotated[Contact, Against("what")], force_n: Positive = 1.0) -> Tensor:
     """1 where every finger of ``by`` presses on ``what`` with at least ``force_n`` newtons."""
     return state.grasped(by, force_n)
 
@@ -35,8 +35,8 @@ def carried_to(
     by: Annotated[Contact, Against("what")],
     a: Frame,
     b: Frame,
-    std_m: float,
-    force_n: float = 1.0,
+    std_m: Positive,
+    force_n: Positive = 1.0,
 ) -> Tensor:
     """:func:`distance_kernel` between ``a`` and ``b`` while ``what`` is held by every finger of ``by``."""
     return state.grasped(by, force_n) * distance_kernel(state, a, b, std_m)
@@ -47,8 +47,8 @@ def lifted(
     state: SceneState,
     by: Annotated[Contact, Against("what")],
     frame: Frame,
-    height_m: float,
-    force_n: float = 1.0,
+    height_m: Positive,
+    force_n: Positive = 1.0,
 ) -> Tensor:
     """Height of a held frame over where it began the episode, as a fraction of ``height_m``, at most 1."""
     risen = state.position(frame)[:, 2] - state.start_position(frame)[:, 2]
@@ -73,7 +73,7 @@ def joint_progress(state: SceneState, joint: Joint, to: Command, wrong_way: floa
 
 @term("reward")
 def contact_force_above(
-    state: SceneState, by: Annotated[Contact, Against("what")], threshold_n: float
+    state: SceneState, by: Annotated[Contact, Against("what")], threshold_n: Positive
 ) -> Tensor:
     """Number of bodies of ``by`` that touch ``what`` (anything if left out) harder than ``threshold_n``."""
     return (state.forces(by) > threshold_n).sum(dim=1).float()

@@ -5,17 +5,17 @@ from __future__ import annotations
 from torch import Tensor
 
 from blueprint_tune.mdp.state import Command, Frame, Joint, SceneState
-from blueprint_tune.mdp.terms import term
+from blueprint_tune.mdp.terms import Positive, term
 
 
 @term("success", start_margin={"distance_m": 0.05})
-def within_distance(state: SceneState, a: Frame, b: Frame, distance_m: float) -> Tensor:
+def within_distance(state: SceneState, a: Frame, b: Frame, distance_m: Positive) -> Tensor:
     """Two frames are within ``distance_m`` metres of each other."""
     return state.distance(a, b) <= distance_m
 
 
 @term("success", start_margin={"tolerance": 0.3})
-def joint_at(state: SceneState, joint: Joint, at: Command, tolerance: float) -> Tensor:
+def joint_at(state: SceneState, joint: Joint, at: Command, tolerance: Positive) -> Tensor:
     """A joint is within ``tolerance`` (a fraction of its range) of the commanded fraction."""
     lower, upper = state.joint_limits[joint.index]
     fraction = (state.joint_pos[:, joint.index] - lower) / (upper - lower)
@@ -29,6 +29,6 @@ def below_height(state: SceneState, frame: Frame, height_m: float) -> Tensor:
 
 
 @term("termination")
-def farther_than(state: SceneState, a: Frame, b: Frame, distance_m: float) -> Tensor:
+def farther_than(state: SceneState, a: Frame, b: Frame, distance_m: Positive) -> Tensor:
     """Two frames are farther apart than ``distance_m`` metres."""
     return state.distance(a, b) > distance_m

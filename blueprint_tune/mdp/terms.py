@@ -2,8 +2,9 @@
 
 A term is a function ``f(state, **parameters) -> Tensor``. The annotations of its parameters say how
 a policy file's strings are resolved: ``Frame``, ``Joint`` and ``Command`` become references, a
-``Contact`` annotated with :class:`Against` takes the name of a second parameter for the other body,
-everything else is a plain value. All of it happens before a simulator starts.
+``Contact`` annotated with :class:`Against` takes the name of a second parameter for the other body, a
+``Positive`` number is checked to be one, everything else is a plain value. All of it happens before a
+simulator starts.
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ class Against(NamedTuple):
     """Marks a ``Contact`` parameter: ``key`` names the YAML key of the body touched."""
 
     key: str
+
+
+Positive = Annotated[float, "positive"]
+"""Marks a parameter that must be greater than zero: a length, a force or a tolerance that is divided by."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +128,7 @@ def _resolve(function: TermFunction, given: dict[str, Any], catalog: Catalog, pl
     keys = [p.name for p in parameters]
     for parameter in parameters:
         hint = hints[parameter.name]
-        if get_origin(hint) is Annotated:
+        if get_origin(hint) is Annotated and hint != Positive:
             keys.append(get_args(hint)[1].key)
         if parameter.name not in given:
             if parameter.default is inspect.Parameter.empty:
@@ -151,6 +156,11 @@ def _value(hint: Any, given: dict[str, Any], key: str, catalog: Catalog, place: 
     if get_origin(hint) is Annotated and get_args(hint)[0] is Contact:
         against = given.get(get_args(hint)[1].key)
         return catalog.contact(str(value), None if against is None else str(against), place)
+    if hint == Positive:
+        number = _number(value, f"{place}: '{key}'")
+        if number <= 0:
+            raise ConfigError(f"{place}: '{key}' must be greater than 0, not {value!r}.")
+        return number
     if hint is float:
         return _number(value, f"{place}: '{key}'")
     return value

@@ -7,8 +7,9 @@ import fcntl
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from blueprint_tune.errors import ObjectNotFound, StorageError
@@ -16,6 +17,8 @@ from blueprint_tune.storage.base import Content, Store
 
 _STAGING = ".staging-"
 """Folders that hold objects not visible yet; never listed."""
+_SETTLED_S = 60.0
+"""A staging folder that nobody holds may be younger than its lock; when it is older than this it is not."""
 
 
 class LocalStore(Store):
@@ -49,7 +52,9 @@ class LocalStore(Store):
         unseen = "cannot be written, and nothing of this result became visible"
         with self._sentences(f"the result {unseen}"):
             self.root.mkdir(parents=True, exist_ok=True)
+            _remove_abandoned(self.root)
             staging = Path(tempfile.mkdtemp(prefix=_STAGING, dir=self.root))
+            owned = _locked(staging)
         try:
             staged = []
             for number, (key, content) in enumerate(objects):
@@ -65,6 +70,7 @@ class LocalStore(Store):
                     os.replace(file, target)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
+            os.close(owned)
 
     def update(self, key: str, change: Callable[[bytes | None], bytes]) -> None:
         """Read, change and replace while holding a lock on the object's folder."""
@@ -94,6 +100,27 @@ class LocalStore(Store):
             raise ObjectNotFound(f"storage {self.uri}: {what}: there is no {error.filename}.") from error
         except OSError as error:
             raise StorageError(f"storage {self.uri}: {what}: {_advice(error)}") from error
+
+
+def _locked(folder: Path) -> int:
+    """A descriptor that holds the folder's lock until it is closed or its process ends, however it ends."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _remove_abandoned(root: Path) -> None:
+    """Remove what processes that were killed while publishing left behind."""
+    for folder in root.glob(f"{_STAGING}*"):
+        with suppress(OSError):  # another's, at work or just gone
+            if time.time() - folder.stat().st_mtime > _SETTLED_S:
+                descriptor = _locked(folder)
+                shutil.rmtree(folder, ignore_errors=True)
+                os.close(descriptor)
 
 
 def _stage(file: Path, content: Content) -> Path:

@@ -55,6 +55,9 @@ class Feed(tune.Callback):
         """See :meth:`Progress.reported`."""
         self._progress.working("training")
         steps, seconds = int(result["env_steps"]), float(result["time_this_iter_s"])
+        if result["training_iteration"] == 1:
+            # one update and an evaluation: only the former says how fast it will go on
+            seconds = steps / float(result["perf/env_steps_per_s"])
         self._progress.reported(trials.index(trial), steps, result.get(self._metric), seconds)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:

@@ -108,7 +108,7 @@ class Trial(tune.Trainable):
 
         dump_dir = self._trials_dir / self.trial_id
         dump_dir.mkdir(parents=True, exist_ok=True)
-        return Trainer(env, cfg, dump_dir)
+        return Trainer(env, cfg, dump_dir, self._base["policy"]["events"])
 
 
 def _new_env(cfg: ExperimentConfig, num_threads: int) -> VecEnv:

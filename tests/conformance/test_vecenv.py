@@ -13,6 +13,7 @@ from torch import Tensor
 
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.envs.manipulation import ManipulationEnv
+from blueprint_tune.errors import ConfigError
 
 BACKENDS = ("mujoco", "pointmass")
 POLICIES = ("dexterous_pick_place", "drawer_manipulation")
@@ -264,6 +265,17 @@ def test_configure_swaps_weights_and_events_only(make: Make) -> None:
         again, expected = env.step(actions(env, step)), plain.step(actions(plain, step))
         assert torch.equal(again.observations, expected.observations)
         assert torch.equal(again.rewards, expected.rewards)
+
+
+def test_configure_refuses_contacts_that_are_not_measured(make: Make) -> None:
+    env = make()
+    requests = list(env.simulator.state.catalog.contacts)
+    pressed = {"term": "grasped", "by": "robot/arm", "what": "target"}
+    with pytest.raises(ConfigError, match=r"asks for the contact force of '.*' on '.*', which this envir"):
+        env.configure(replace(env.policy, rewards={**env.policy.rewards, "pressed": pressed}))
+    assert env.simulator.state.catalog.contacts == requests
+    begin(env)
+    env.step(actions(env, 0))
 
 
 @pytest.mark.parametrize("policy", POLICIES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -86,7 +87,7 @@ def test_evaluations_keep_to_their_share_of_the_env_steps(
         return plays / 10
 
     monkeypatch.setattr(selection, "play", fake_play)
-    chooser, played_at = Selection(settings, env), []
+    chooser, played_at = Selection(settings, env, env.policy), []
     for report in range(1, 3 * every + 3):
         before = plays
         metrics = chooser.evaluate(
@@ -97,7 +98,27 @@ def test_evaluations_keep_to_their_share_of_the_env_steps(
         assert metrics["eval/success_rate"] == plays / 10, "the newest figure is repeated"
         assert metrics["eval/at_env_steps"] == played_at[-1] * 1000
         if report == every + 3:
-            saved, chooser = chooser.state_dict(), Selection(settings, env)
+            saved, chooser = chooser.state_dict(), Selection(settings, env, env.policy)
             chooser.load_state_dict(saved)
     first = 1
     assert played_at == [first, first + every, first + 2 * every, first + 3 * every, 3 * every + 2]
+
+
+def test_trials_are_compared_on_the_task_as_its_file_states_it(new_env: NewEnv) -> None:
+    """Whatever randomisation a trial trains on, which goes on as if nothing had happened."""
+    env, twin = new_env(*EASY), new_env(*EASY)
+    narrow = replace(env.policy, events={})
+    settings = SelectionConfig(seed=90001, episodes=10, max_time_fraction=0.5)
+    expected = play(env, towards_the_object(env), settings.seed, settings.episodes)
+    found = []
+    for each in (env, twin):
+        each.configure(narrow)
+        each.reset(np.zeros(4, dtype=np.int64), np.arange(4), stagger=True)
+        task = twin.task.policy if each is env else None
+        chooser = Selection(settings, each, narrow, task)
+        metrics = chooser.evaluate(each, towards_the_object(each), 1000, 1.0, last=False)
+        found.append(metrics["eval/success_rate"])
+    assert found[0] == expected != found[1], "the twin is judged by the starts that it trains on"
+    for _ in range(40):
+        after, twins = (each.step(-torch.ones(4, each.num_actions)) for each in (env, twin))
+        assert torch.equal(after.observations, twins.observations)

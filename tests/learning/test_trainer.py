@@ -44,14 +44,14 @@ def weights(trainer: Trainer) -> list[Tensor]:
 def test_continuing_equals_not_having_stopped(
     new_trainer: NewTrainer, tmp_path: Path, backend: str, policy: str
 ) -> None:
-    """Two reports, a file, a fresh trainer in a fresh environment, two more reports."""
+    """Three reports, a file, a fresh trainer in a fresh environment, two more reports."""
     overrides = (f"backend={backend}", f"policy={policy}", "evaluation.selection.max_time_fraction=0.33")
     straight = new_trainer(*overrides)
-    expected = [straight.train_until_report() for _ in range(4)]
-    assert sum(metrics["train/episodes"] for metrics in expected[2:]) > 0, "episodes must end in between"
-    assert [metrics["eval/at_env_steps"] for metrics in expected] == [256, 256, 256, 1024]
+    expected = [straight.train_until_report() for _ in range(5)]
+    assert sum(metrics["train/episodes"] for metrics in expected[3:]) > 0, "episodes must end in between"
+    assert [metrics["eval/at_env_steps"] for metrics in expected] == [128, 128, 128, 128, 1024]
     stopped = new_trainer(*overrides)
-    for metrics in expected[:2]:
+    for metrics in expected[:3]:
         assert_same(stopped.train_until_report(), metrics)
     stopped.save(tmp_path / "checkpoint.pt")
     resumed = new_trainer(*overrides, "seed=7")
@@ -59,7 +59,7 @@ def test_continuing_equals_not_having_stopped(
         resumed.train_until_report()
     resumed.load(tmp_path / "checkpoint.pt")
     assert (resumed.env_steps, resumed.updates) == (stopped.env_steps, stopped.updates) == (512, 4)
-    for metrics in expected[2:]:
+    for metrics in expected[3:]:
         assert_same(resumed.train_until_report(), metrics)
     assert all(torch.equal(a, b) for a, b in zip(weights(resumed), weights(straight)))
 
@@ -98,10 +98,10 @@ def test_evaluating_leaves_no_trace_in_training(
         if not plays:
             monkeypatch.setattr(trainer_module.Selection, "evaluate", lambda *_: nothing)
         trainer = new_trainer(f"backend={backend}")
-        metrics = [trainer.train_until_report() for _ in range(4)]
+        metrics = [trainer.train_until_report() for _ in range(5)]
         found.append((metrics, weights(trainer)))
     (with_plays, a), (without, b) = found
-    assert with_plays[2]["eval/at_env_steps"] == 768
+    assert with_plays[-1]["eval/at_env_steps"] > with_plays[0]["eval/at_env_steps"] == 128
     for first, second in zip(with_plays, without):
         kept = [{k: v for k, v in m.items() if not k.startswith("eval/")} for m in (first, second)]
         assert_same(*kept)
@@ -124,7 +124,7 @@ def test_a_report_holds_what_is_promised(new_trainer: NewTrainer) -> None:
     names |= {"agent/std", "agent/kl", "perf/env_steps_per_s", "perf/update_s", "perf/eval_fraction"}
     names |= {f"{kind}/{term}" for kind in ("reward", "reward_weighted") for term in terms}
     assert names <= metrics.keys()
-    assert (metrics["env_steps"], metrics["updates"]) == (256, 2)
+    assert (metrics["env_steps"], metrics["updates"]) == (128, 1), "the first comes after one update"
     assert all(isinstance(value, int | float) for value in metrics.values())
     weighted = sum(metrics[f"reward_weighted/{term}"] for term in terms)
     assert 0.0 <= metrics["reward/reach"] <= 1.0 and math.isfinite(weighted)
@@ -133,7 +133,7 @@ def test_a_report_holds_what_is_promised(new_trainer: NewTrainer) -> None:
 def test_reports_come_at_fixed_numbers_of_env_steps(new_trainer: NewTrainer) -> None:
     """Whatever the length of a rollout, and never past the budget by more than one rollout."""
     trainer = new_trainer("backend=pointmass", "agent.rollouts=12", "budget.report_env_steps=300")
-    assert [trainer.train_until_report()["env_steps"] for _ in range(4)] == [384, 672, 960, 1248]
+    assert [trainer.train_until_report()["env_steps"] for _ in range(5)] == [96, 384, 672, 960, 1248]
     short = new_trainer(
         "backend=pointmass",
         "budget.env_steps=320",
@@ -141,7 +141,7 @@ def test_reports_come_at_fixed_numbers_of_env_steps(new_trainer: NewTrainer) -> 
         "budget.report_env_steps=256",
     )
     assert not short.finished
-    assert [short.train_until_report()["env_steps"] for _ in range(2)] == [256, 384]
+    assert [short.train_until_report()["env_steps"] for _ in range(3)] == [128, 256, 384]
     assert short.finished
 
 
@@ -176,11 +176,12 @@ def test_a_nan_stops_the_trial_with_a_name_and_a_dump(
 ) -> None:
     trainer = new_trainer("backend=pointmass", "budget.report_env_steps=4096")
     poison(trainer, at_step=130, env_id=5, monkeypatch=monkeypatch, reward=reward)
+    trainer.train_until_report()
     with pytest.raises(TrainingDiverged) as caught:
         trainer.train_until_report()
     name = "rewards" if reward else "observation 'target_rel'"
     assert str(caught.value) == (
-        f"{name} became NaN or infinite in 1 of 8 environments at update 9. "
+        f"{name} became NaN or infinite in 1 of 8 environments at update 7. "
         f"The last 100 steps of env 5 are in {tmp_path / 'nan_dump.npz'}."
     )
     with np.load(tmp_path / "nan_dump.npz") as dump:
@@ -195,7 +196,8 @@ def test_a_dump_after_an_evaluation_holds_training_steps(
     new_trainer: NewTrainer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     trainer = new_trainer("backend=pointmass", "budget.report_env_steps=1024")
-    trainer.train_until_report()
+    for _ in range(2):
+        trainer.train_until_report()
     before = trainer._env.history.last_steps(3)["observations"]  # type: ignore[attr-defined]
     poison(trainer, at_step=4, env_id=3, monkeypatch=monkeypatch, reward=True)
     with pytest.raises(TrainingDiverged):

@@ -88,6 +88,16 @@ def test_contact_requests_are_collected_once(catalog: Catalog) -> None:
             {"term": "distance_kernel", "a": "robot/ee", "b": "target", "std_m": "wide"},
             "'std_m' must be a number, not 'wide'.",
         ),
+        (
+            "reward",
+            {"term": "distance_kernel", "a": "robot/ee", "b": "target", "std_m": 0},
+            "'std_m' must be greater than 0, not 0.",
+        ),
+        (
+            "success",
+            {"term": "within_distance", "a": "target", "b": "command/goal", "distance_m": -0.1},
+            "'distance_m' must be greater than 0, not -0.1.",
+        ),
     ],
 )
 def test_mistakes_name_the_place_and_what_is_nearest(

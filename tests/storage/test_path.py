@@ -251,3 +251,33 @@ def test_a_missing_source_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ObjectNotFound, match=r"gone\.pt"):
         root.put_all([("a", b"1"), ("b", tmp_path / "gone.pt")])
     assert root.walk() == []
+
+
+KILLED_WHILE_PUBLISHING = """
+import os, signal, sys
+from pathlib import Path
+from blueprint_tune.config.schema import StorageConfig
+from blueprint_tune.storage import local
+from blueprint_tune.storage.path import open_root
+
+local._make_parents = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+open_root(StorageConfig(kind="local", root=sys.argv[1])).put_all([("a", b"1")])
+"""
+
+
+def test_what_a_killed_process_left_is_removed_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, folder = OPENERS["local"](tmp_path), tmp_path / "store"
+    command = [sys.executable, "-c", KILLED_WHILE_PUBLISHING, str(folder)]
+    assert subprocess.run(command, check=False, capture_output=True).returncode == -9
+    (left,) = folder.iterdir()
+    at_work = folder / f"{local._STAGING}at-work"
+    at_work.mkdir()
+    held = local._locked(at_work)
+    (store / "b").write_text("2")
+    assert left.exists(), "too young to be called abandoned"
+    monkeypatch.setattr(local, "_SETTLED_S", -1.0)
+    (store / "c").write_text("3")
+    os.close(held)
+    assert {path.name for path in folder.iterdir()} == {"b", "c", at_work.name}
