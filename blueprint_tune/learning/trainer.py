@@ -40,7 +40,7 @@ class Trainer:
         dump_dir: Path | None = None,
         events: Mapping[str, dict[str, Any]] | None = None,
     ) -> None:
-        """``events``: of the task as its file states it, for the selection evaluation (None: the config's)."""
+        """``events``: of the task as its file states it, for the selection evaluation; None: the config's."""
         torch.set_num_threads(config.agent.torch_threads)
         self._env, self._config = env, config
         self._dump_dir = dump_dir or Path.cwd()

@@ -33,6 +33,7 @@ class MujocoSimulator(Simulator):
     def __init__(
         self, task: TaskSpec, catalog: Catalog, num_envs: int, num_threads: int, num_actions: int
     ) -> None:
+        _keep_warnings_out_of_files()
         compiled = compile_scene(task, catalog)
         start = start_joint_positions(compiled, task)
         self.num_envs, self.device = num_envs, "cpu"
@@ -229,6 +230,13 @@ class MujocoSimulator(Simulator):
     def close(self) -> None:
         """See :meth:`Simulator.close`."""
         del self._batch
+
+
+def _keep_warnings_out_of_files() -> None:
+    """MuJoCo would write MUJOCO_LOG.TXT into the working folder, which is the user's."""
+    settings = mujoco.MjLogConfig.get()
+    settings.logto_file = False
+    mujoco.MjLogConfig.set(settings)
 
 
 def _shared_tensor(array: NDArray[np.float64]) -> Tensor:

@@ -62,7 +62,7 @@ def test_a_scale_that_is_taken_back_leaves_no_trace(new_env: NewEnv) -> None:
 def test_a_diverged_environment_is_seen_and_the_others_are_not_touched(
     new_env: NewEnv, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.chdir(tmp_path)  # MuJoCo writes its warnings to a file where it runs
+    monkeypatch.chdir(tmp_path)
     broken, whole = simulator_of(new_env), simulator_of(new_env)
     broken._qvel[1] = np.nan
     try:
@@ -76,3 +76,4 @@ def test_a_diverged_environment_is_seen_and_the_others_are_not_touched(
     broken.reset(np.array([1]), broken.nominal.take(np.zeros(1, dtype=np.int64)))
     broken.step(4)
     assert torch.isfinite(broken.state.joint_pos).all(), "and a reset heals it"
+    assert list(tmp_path.iterdir()) == [], "MuJoCo's own log file stays away from the user's folder"
