@@ -21,7 +21,7 @@ from blueprint_tune.config.compose import compose
 from blueprint_tune.config.schema import AgentConfig, ExperimentConfig
 from blueprint_tune.envs.base import VecEnv
 from blueprint_tune.envs.factory import make_env
-from blueprint_tune.learning.trainer import Trainer
+from blueprint_tune.learning.trainer import TRAINING_SEED_OFFSET, Trainer
 from blueprint_tune.tuning.session import available_cpus
 
 POLICY = "dexterous_pick_place"
@@ -60,15 +60,16 @@ class Parts:
     def __init__(self, env: VecEnv, config: ExperimentConfig) -> None:
         n = env.num_envs
         env.configure(config.policy)
-        seeds = np.full(n, config.seed, dtype=np.int64)
+        seeds = np.full(n, config.seed + TRAINING_SEED_OFFSET, dtype=np.int64)
         self._env, self._before = env, env.reset(seeds, np.arange(n), stagger=True)
         self._loop = BareLoop(config.agent, env.num_observations, env.num_actions)
 
     def replay(self, tap: Tap, steps: int) -> tuple[float, float]:
         """Seconds of the environment and of the loop for the rollout that went through ``tap``."""
         began = time.perf_counter()
-        for action in tap.actions[:steps]:
-            answer = self._env.step(action)
+        with torch.inference_mode():  # as in training
+            for action in tap.actions[:steps]:
+                answer = self._env.step(action)
         env_s = time.perf_counter() - began
         if not torch.equal(answer.observations, tap.results[steps - 1].observations):
             raise SystemExit("The replayed rollout is not the trainer's: nothing was measured.")
