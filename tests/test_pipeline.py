@@ -51,7 +51,7 @@ def test_a_run_returns_what_it_measured_and_where_it_is(finished: tuple[Path, An
     low, high = result.success_interval
     assert 0 <= low <= result.success_rate <= high <= 1
     assert [t.index for t in result.trials] == [0, 1]
-    assert result.trials[0].sample["agent.learning_rate"] == 3e-4
+    assert result.trials[0].sample["agent.learning_rate"] == 4.5e-4, "the default settings first"
     best = next(t for t in result.trials if t.trial_id == result.best_trial)
     assert result.best_config.agent.learning_rate == pytest.approx(best.sample["agent.learning_rate"])
     assert set(result.metrics["baselines"]) == {"zero", "random"}

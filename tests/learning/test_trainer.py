@@ -175,13 +175,13 @@ def test_a_nan_stops_the_trial_with_a_name_and_a_dump(
     new_trainer: NewTrainer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, reward: bool
 ) -> None:
     trainer = new_trainer("backend=pointmass", "budget.report_env_steps=4096")
-    poison(trainer, at_step=130, env_id=5, monkeypatch=monkeypatch, reward=reward)
+    poison(trainer, at_step=150, env_id=5, monkeypatch=monkeypatch, reward=reward)
     trainer.train_until_report()
     with pytest.raises(TrainingDiverged) as caught:
         trainer.train_until_report()
     name = "rewards" if reward else "observation 'target_rel'"
     assert str(caught.value) == (
-        f"{name} became NaN or infinite in 1 of 8 environments at update 7. "
+        f"{name} became NaN or infinite in 1 of 8 environments at update 8. "
         f"The last 100 steps of env 5 are in {tmp_path / 'nan_dump.npz'}."
     )
     with np.load(tmp_path / "nan_dump.npz") as dump:
