@@ -131,7 +131,7 @@ class ActionConfig:
     """ee_delta: shift of the end effector's target for an output of 1 held for one env step."""
     windup_m: Positive | None = None
     """ee_delta: the target is kept within this distance of the measured end effector."""
-    axes: Literal["xyz", "xyz_yaw", "pose"] | None = None
+    axes: Literal["xyz", "xyz_yaw", "xyz_twist", "pose"] | None = None
     """ee_delta: what is commanded; the rest of the orientation is held as it was at the start."""
 
 

@@ -9,12 +9,18 @@ from torch import Tensor
 
 from blueprint_tune.config.schema import ActionConfig, RobotConfig
 from blueprint_tune.envs.inverse_kinematics import damped_least_squares
-from blueprint_tune.envs.rotations import rotation_between, turn
+from blueprint_tune.envs.rotations import rotation_between, turn, twist
 from blueprint_tune.errors import ConfigError
 from blueprint_tune.mdp.state import Frame
 from blueprint_tune.simulators.base import Simulator
 
-AXES = {"xyz": ("x", "y", "z"), "xyz_yaw": ("x", "y", "z", "yaw"), "pose": ("x", "y", "z", "rx", "ry", "rz")}
+AXES = {
+    "xyz": ("x", "y", "z"),
+    "xyz_yaw": ("x", "y", "z", "yaw"),
+    "xyz_twist": ("x", "y", "z", "twist"),
+    "pose": ("x", "y", "z", "rx", "ry", "rz"),
+}
+"""Shifts along world axes, then turns: yaw about the vertical, twist about the way the gripper points."""
 
 DAMPING = 0.05
 """Of the least squares: calm near singular postures, millimetres of error elsewhere."""
@@ -135,6 +141,9 @@ class EndEffectorDelta:
         target = self._position + self._scale_m * action[:, :3]
         self._position.copy_(position + (target - position).clamp(-self._windup_m, self._windup_m))
         if self._config.axes == "xyz":
+            return
+        if self._config.axes == "xyz_twist":
+            self._quat.copy_(twist(self._quat, action[:, 3:4] * self._config.scale_rad))
             return
         vector = torch.zeros_like(position)
         if self._config.axes == "xyz_yaw":

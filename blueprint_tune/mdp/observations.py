@@ -89,6 +89,12 @@ def joint_fraction(state: SceneState, joint: Joint) -> Tensor:
 
 
 @term("observation")
+def joint_error(state: SceneState, joint: Joint, to: Command, scale: float = 1.0) -> Tensor:
+    """Distance of a joint to the commanded fraction of its range in rad or m (times ``scale``), (N, 1)."""
+    return state.joint_error(joint, to).unsqueeze(1) * scale
+
+
+@term("observation")
 def joint_velocity(state: SceneState, joint: Joint) -> Tensor:
     """Velocity of a joint in rad/s or m/s, (N, 1)."""
     return state.joint_vel[:, joint.index].unsqueeze(1)

@@ -63,12 +63,17 @@ def joint_progress(state: SceneState, joint: Joint, to: Command, wrong_way: floa
     Beyond the start it falls at ``wrong_way`` times the slope: a clumsy first touch costs little, so that
     the handle is worth approaching, and every move back is worth something.
     """
-    lower, upper = state.joint_limits[joint.index]
-    wanted = lower + state.commands[to.name][:, 0] * (upper - lower)
-    error = (state.joint_pos[:, joint.index] - wanted).abs()
-    at_start = (state.start_joint_pos[:, joint.index] - wanted).abs()
+    signed = state.joint_error(joint, to)
+    wanted = state.joint_pos[:, joint.index] + signed
+    error, at_start = signed.abs(), (state.start_joint_pos[:, joint.index] - wanted).abs()
     progress = 1.0 - error / at_start.clamp_min(MIN_JOINT_ERROR)
     return torch.where(progress < 0, wrong_way * progress, progress)
+
+
+@term("reward")
+def joint_kernel(state: SceneState, joint: Joint, to: Command, std: Positive) -> Tensor:
+    """1 with a joint at its commanded position, falling as 1 - tanh(error / ``std``) in rad or m."""
+    return 1.0 - torch.tanh(state.joint_error(joint, to).abs() / std)
 
 
 @term("reward")

@@ -172,6 +172,12 @@ class SceneState:
         """(N, 3) linear velocity in m/s of a scene frame."""
         return self.frame_linvel[:, frame.index]
 
+    def joint_error(self, joint: Joint, to: Command) -> Tensor:
+        """(N,) rad or m from a joint to the commanded fraction of its range."""
+        lower, upper = self.joint_limits[joint.index]
+        wanted = lower + self.commands[to.name][:, 0] * (upper - lower)
+        return wanted - self.joint_pos[:, joint.index]
+
     def distance(self, a: Frame, b: Frame) -> Tensor:
         """(N,) metres between two frames; computed once an env step, for all terms."""
         if (a, b) not in self._shared:

@@ -22,6 +22,12 @@ def joint_at(state: SceneState, joint: Joint, at: Command, tolerance: Positive) 
     return (fraction - state.commands[at.name][:, 0]).abs() <= tolerance
 
 
+@term("success", start_margin={"distance": 0.3})
+def joint_within(state: SceneState, joint: Joint, at: Command, distance: Positive) -> Tensor:
+    """A joint is within ``distance`` (rad or m) of the commanded fraction of its range."""
+    return state.joint_error(joint, at).abs() <= distance
+
+
 @term("termination")
 def below_height(state: SceneState, frame: Frame, height_m: float) -> Tensor:
     """A frame has fallen below ``height_m`` metres over the floor."""

@@ -213,7 +213,7 @@ def _meaning(name: str, mapping: Mapping[str, Any]) -> str:
     return str(mapping["kind"])
 
 
-_TURNS = {"yaw": "z", "rx": "x", "ry": "y", "rz": "z"}
+_TURNS = {"yaw": "z", "twist": "the way it points", "rx": "x", "ry": "y", "rz": "z"}
 
 
 def provenance_rows(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -48,14 +48,15 @@ class Goal:
 
 
 def goals(roles: Mapping[str, Entity]) -> list[Goal]:
-    """One goal a role: the centre of an object, or a handle at five openings."""
+    """One goal a role: the centre of an object, or a handle, knob or button at five openings."""
     found = []
     for role, entity in roles.items():
-        handle, outward = entity.handle, entity.handle_outward
-        if handle is None or outward is None:
+        outward = entity.grip_outward
+        if outward is None:
             found.append(Goal(role, entity, entity.position[None], None))
             continue
-        points = [entity.to_scene(moved(entity, f, handle.center)) for f in np.linspace(0, 1, 5)]
+        grip = np.zeros(3) if entity.handle is None else entity.handle.center
+        points = [entity.to_scene(moved(entity, f, grip)) for f in np.linspace(0, 1, 5)]
         length = float(np.linalg.norm(outward[:2]))
         found.append(Goal(role, entity, np.array(points), outward[:2] / length if length > 0.5 else None))
     return found
@@ -65,7 +66,7 @@ def base_height(scene: Scene, roles: Mapping[str, Entity]) -> float:
     """Height of the base in metres: level with what carries the thing to pick up, else below the handle."""
     wanted = 0.0
     rigid = [entity for entity in roles.values() if entity.movable]
-    handles = [entity.handle_position for entity in roles.values() if entity.handle_position is not None]
+    handles = [entity.grip_position for entity in roles.values() if entity.grip_position is not None]
     if rigid:
         below = top_below(rigid[0], scene.entities)
         wanted = rigid[0].bottom if below is None else below

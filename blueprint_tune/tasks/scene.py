@@ -132,9 +132,18 @@ class Entity:
         return None if self.handle is None else self.to_scene(self.handle.center)
 
     @property
-    def handle_outward(self) -> Floats | None:
-        """(3,) unit, away from the front, in the scene; None without a handle."""
-        return None if self.handle is None else self.rotation @ self.handle.outward
+    def grip_position(self) -> Floats | None:
+        """(3,) by what an articulated entity is moved: its handle, or itself (knob, button); else None."""
+        if self.joint is None:
+            return None
+        return self.position if self.handle is None else self.to_scene(self.handle.center)
+
+    @property
+    def grip_outward(self) -> Floats | None:
+        """(3,) unit, from there away from the front, in the scene; None if nothing moves."""
+        if self.joint is None:
+            return None
+        return self.rotation @ (FRONT if self.handle is None else self.handle.outward)
 
 
 @dataclass(frozen=True, eq=False)

@@ -112,6 +112,7 @@ def flown(env: ManipulationEnv, output: list[float], steps: int) -> tuple[Tensor
         ("xyz", [1.0, 0.0, 0.0], [0.1, 0.0, 0.0], [0.0, 0.0, 0.0]),
         ("xyz", [0.0, -0.5, 0.5], [0.0, -0.05, 0.05], [0.0, 0.0, 0.0]),
         ("xyz_yaw", [0.0, 0.0, 0.5, 1.0], [0.0, 0.0, 0.05], [0.0, 0.0, 0.5]),
+        ("xyz_twist", [0.0, 0.0, 0.5, 1.0], [0.0, 0.0, 0.05], [0.0, 0.0, -0.5]),
         ("pose", [0.0, 0.5, 0.0, 0.6, 0.0, 0.0], [0.0, 0.05, 0.0], [0.3, 0.0, 0.0]),
     ],
 )
@@ -123,7 +124,8 @@ def test_the_end_effector_goes_where_it_is_told(
     turn: list[float],
 ) -> None:
     """In world axes, holding what is not commanded."""
-    env = new_env("backend=mujoco", EE % axes, "policy.episode_s=20", num_envs=2)
+    level = "policy.start.joint_noise_rad=0.0"  # so that what a hand points at is straight down
+    env = new_env("backend=mujoco", EE % axes, "policy.episode_s=20", level, num_envs=2)
     moved, turned = flown(env, output, steps=5)
     torch.testing.assert_close(moved, torch.tensor([shift, shift]), atol=0.006, rtol=0)
     torch.testing.assert_close(turned, torch.tensor([turn, turn]), atol=0.04, rtol=0)

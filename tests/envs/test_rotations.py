@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from blueprint_tune.envs.rotations import rotation_between, turn
+from blueprint_tune.envs.rotations import rotation_between, turn, twist
 from blueprint_tune.tasks import geometry
 
 
@@ -36,6 +36,14 @@ def test_small_turns_are_exact_to_a_thousandth() -> None:
     turned = turn(start, vectors)
     torch.testing.assert_close(turned.norm(dim=1), torch.ones_like(turned[:, 0]), atol=1e-12, rtol=0)
     torch.testing.assert_close(rotation_between(start, turned), vectors, atol=1e-6, rtol=2e-3)
+
+
+def test_a_twist_is_a_turn_about_its_own_z_axis() -> None:
+    start, angles = rotations(random_vectors(50, 3.0)), random_vectors(50, 0.4)[:, :1]
+    own_z = torch.zeros(50, 3, dtype=torch.float64)
+    for row, quat in enumerate(start):
+        own_z[row] = torch.from_numpy(geometry.quat_matrix(quat.numpy())[:, 2])
+    torch.testing.assert_close(twist(start, angles), turn(start, angles * own_z), atol=1e-12, rtol=0)
 
 
 def test_large_turns_keep_their_axis_and_the_length_that_is_stated() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from blueprint_tune.config.paths import conf_dir
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.envs.factory import check_task
 from blueprint_tune.envs.task_terms import TaskTerms
@@ -18,7 +19,7 @@ from blueprint_tune.tasks.spec import TaskSpec, catalog
 Compose = Callable[..., ExperimentConfig]
 
 
-@pytest.mark.parametrize("policy", ["dexterous_pick_place", "drawer_manipulation"])
+@pytest.mark.parametrize("policy", sorted(path.stem for path in (conf_dir() / "policy").glob("*.yaml")))
 def test_the_shipped_policies_bind(config: Compose, policy: str) -> None:
     settings = config(f"policy={policy}")
     task = check_task(settings)

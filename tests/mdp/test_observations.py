@@ -29,6 +29,7 @@ CASES: list[tuple[dict[str, Any], list[list[float]]]] = [
     ({"term": "robot_target_lag", "scale": 10.0}, [[1.0, 0.0], [0.0, -5.0]]),
     ({"term": "joint_fraction", "joint": "drawer/joint"}, [[0.25], [1.0]]),
     ({"term": "joint_fraction", "joint": "j2"}, [[0.25], [1.0]]),
+    ({"term": "joint_error", "joint": "drawer/joint", "to": "opening", "scale": 2.0}, [[0.6], [-0.8]]),
     ({"term": "joint_velocity", "joint": "drawer/joint"}, [[0.25], [0.0]]),
     ({"term": "command", "of": "opening"}, [[1.0], [0.0]]),
     ({"term": "command", "of": "goal"}, [[0.3, 0.3, 1.0], [0.0, 0.0, 1.0]]),

@@ -26,6 +26,11 @@ CASES: list[tuple[dict[str, Any], list[float]]] = [
     # env 0 began 0.2 m open and is to go to 0.4 m: at 0.1 m it went half of its way in the wrong direction
     ({"term": "joint_progress", "joint": "drawer/joint", "to": "opening", "wrong_way": 0.5}, [-0.25, -1.5]),
     ({"term": "joint_progress", "joint": "drawer/joint", "to": "opening"}, [-0.15, -0.9]),
+    # 0.3 m to go in env 0, 0.4 m in env 1
+    (
+        {"term": "joint_kernel", "joint": "drawer/joint", "to": "opening", "std": 0.3},
+        [1 - tanh(1), 1 - tanh(4 / 3)],
+    ),
     ({"term": "action_rate"}, [2.0, 0.08]),
     ({"term": "action_magnitude"}, [1.25, 0.0]),
     ({"term": "joint_speed"}, [5.0, 0.25]),

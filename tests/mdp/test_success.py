@@ -32,6 +32,11 @@ CASES: list[tuple[str, dict[str, Any], list[bool]]] = [
         {"term": "joint_at", "joint": "drawer/joint", "at": "opening", "tolerance": 0.7},
         [False, False],
     ),
+    (
+        "success",
+        {"term": "joint_within", "joint": "drawer/joint", "at": "opening", "distance": 0.35},
+        [True, False],
+    ),
     ("termination", {"term": "below_height", "frame": "target", "height_m": 0.7}, [True, False]),
     (
         "termination",

@@ -54,8 +54,8 @@ def test_furniture_and_appliances_stand_on_the_floor_or_hang_on_the_wall(kitchen
 
 def test_drawers_and_doors_open_into_the_room(kitchen: Scene) -> None:
     for entity in kitchen.entities:
-        if entity.handle_outward is not None:
-            np.testing.assert_allclose(entity.handle_outward, [0, -1, 0], atol=1e-9, err_msg=entity.id)
+        if entity.grip_outward is not None:
+            np.testing.assert_allclose(entity.grip_outward, [0, -1, 0], atol=1e-9, err_msg=entity.id)
 
 
 def test_the_tea_tin_stands_free(kitchen: Scene) -> None:

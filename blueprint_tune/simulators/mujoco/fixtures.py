@@ -11,7 +11,7 @@ import mujoco
 import numpy as np
 
 from blueprint_tune.tasks.geometry import Box
-from blueprint_tune.tasks.scene import Entity, Handle, Joint
+from blueprint_tune.tasks.scene import FRONT, Entity, Handle, Joint
 
 PANEL_THICKNESS_M = 0.018
 """Drawer bottoms, sides and fronts: a common furniture board."""
@@ -24,19 +24,23 @@ DAMPING = {"prismatic": 4.0, "revolute": 0.6}
 DRY_FRICTION = {"prismatic": 1.0, "revolute": 0.1}
 """N and N m: enough for a drawer or a door to stay where it is left."""
 HANDLE_MASS_KG = 0.05
+DISC_SHARE, BAR_SHARE = 0.3, 0.3
+"""Of a knob's depth that its disc takes, and of its width that the bar takes by which it is turned."""
 
 _BOX, _CAPSULE = mujoco.mjtGeom.mjGEOM_BOX, mujoco.mjtGeom.mjGEOM_CAPSULE
 
 
 def add_fixture(world: mujoco.MjsBody, entity: Entity, rgba: list[float]) -> None:
-    """Add an articulated entity with its joint ``<id>_joint`` and its handle body ``<id>_handle``."""
+    """Add an articulated entity with its joint ``<id>_joint`` and its handle body ``<id>_handle``, if any."""
     joint, handle = entity.joint, entity.handle
     assert joint is not None
-    assert handle is not None
     if joint.fixed is not None:
         _add_fixed_part(world, entity, joint.fixed, rgba)
     body = world.add_body(name=entity.id, pos=entity.position, quat=entity.quat)
     _add_joint(body, entity.id, joint)
+    if handle is None:
+        _add_grip(body, entity, joint, rgba)
+        return
     boxes = _drawer_boxes(joint.moving, handle) if joint.kind == "prismatic" else [joint.moving]
     density = entity.moving_mass_kg / sum(float(np.prod(box.size)) for box in boxes)
     for box in boxes:
@@ -70,6 +74,32 @@ def _add_joint(body: mujoco.MjsBody, entity_id: str, joint: Joint) -> None:
         frictionloss=DRY_FRICTION[joint.kind],
         armature=0.01,
     )
+
+
+def _add_grip(body: mujoco.MjsBody, entity: Entity, joint: Joint, rgba: list[float]) -> None:
+    """What is held or pressed itself: a knob is a disc with a bar across it, a button a block."""
+    size = joint.moving.size
+    common = {"rgba": rgba, "condim": 4, "friction": [1.0, 0.02, 0.0001], **FIXTURE_CONTACT}
+    if joint.kind == "prismatic":
+        body.add_geom(type=_BOX, pos=joint.moving.center, size=size / 2, mass=entity.moving_mass_kg, **common)
+        return
+    along = int(np.argmax(np.abs(joint.axis)))
+    across, upright = (i for i in range(3) if i != along)
+    disc, bar = np.zeros(3), size.copy()
+    disc[along] = DISC_SHARE * size[along]
+    bar[across] *= BAR_SHARE
+    outward = FRONT if along == 1 else np.abs(joint.axis)
+    behind = joint.moving.center - outward * (size[along] - disc[along]) / 2
+    radius = min(size[across], size[upright]) / 2
+    half = np.eye(3)[along] * disc[along] / 2
+    body.add_geom(
+        type=mujoco.mjtGeom.mjGEOM_CYLINDER,
+        fromto=[*(behind - half), *(behind + half)],
+        size=[radius, 0, 0],
+        mass=entity.moving_mass_kg / 2,
+        **common,
+    )
+    body.add_geom(type=_BOX, pos=joint.moving.center, size=bar / 2, mass=entity.moving_mass_kg / 2, **common)
 
 
 def _drawer_boxes(moving: Box, handle: Handle) -> list[Box]:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from blueprint_tune.config.paths import conf_dir
 from blueprint_tune.envs.manipulation import ManipulationEnv
 from blueprint_tune.learning.selection import play
 
@@ -66,7 +67,7 @@ def test_a_slippery_tin_stays(scripted: Script) -> None:
 def test_a_drawer_is_pulled_open_by_its_handle_and_pushed_shut(scripted: Script) -> None:
     script = scripted("policy=drawer_manipulation")
     joint, handle = script.task.jointed[0].joint, script.frame("target/handle")
-    outward = script.task.jointed[0].handle_outward
+    outward = script.task.jointed[0].grip_outward
     opening = script.state.joint_pos[:, -1:]
     script.go(handle + 0.08 * outward, 2.0)
     assert (opening < 0.005).all()
@@ -101,7 +102,7 @@ def noise(env: ManipulationEnv) -> Callable[[Tensor], Tensor]:
     return lambda observations: 2 * torch.rand(len(observations), env.num_actions, generator=generator) - 1
 
 
-@pytest.mark.parametrize("policy", ["dexterous_pick_place", "drawer_manipulation"])
+@pytest.mark.parametrize("policy", sorted(path.stem for path in (conf_dir() / "policy").glob("*.yaml")))
 @pytest.mark.parametrize("act", [zero, noise])
 def test_doing_nothing_and_doing_anything_fail(
     new_env: Callable[..., ManipulationEnv],

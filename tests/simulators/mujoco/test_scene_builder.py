@@ -23,6 +23,7 @@ PICK, DRAWER, DOOR = (
     ("policy=drawer_manipulation",),
     ("policy=drawer_manipulation", "policy.roles.target.joint=revolute"),
 )
+KNOB = ("policy=knob_manipulation",)
 
 
 @lru_cache(maxsize=8)
@@ -191,8 +192,25 @@ def test_the_handle_is_a_bar_before_the_face_that_opens(bound) -> None:
         assert 2 * model.geom_size[bar, 1] == pytest.approx(handle.length_m)
         along = data.geom_xmat[bar].reshape(3, 3)[:, 2]
         assert abs(along @ entity.rotation @ handle.along) == pytest.approx(1.0)
-        reach = [(data.geom_xpos[p] - entity.handle_position) @ entity.handle_outward for p in posts]
+        reach = [(data.geom_xpos[p] - entity.handle_position) @ entity.grip_outward for p in posts]
         np.testing.assert_allclose(reach, -handle.standoff_m / 2, atol=1e-6)
+
+
+def test_a_knob_is_a_disc_with_a_bar_that_turns_with_it(bound) -> None:
+    task, compiled = bound(KNOB)
+    entity, model = task.jointed[0], compiled.model
+    assert entity.handle is None
+    disc, bar = (g for g in range(model.ngeom) if model.geom_bodyid[g] == model.body(entity.id).id)
+    width, depth, height = entity.size
+    np.testing.assert_allclose(2 * model.geom_size[bar], [0.3 * width, depth, height])
+    for angle in (0.0, np.pi / 2, np.pi):
+        data = forward(compiled, **{f"{entity.id}_joint": angle})
+        upright = data.geom_xmat[bar].reshape(3, 3)[:, 2]
+        assert upright[2] == pytest.approx(np.cos(angle), abs=1e-9)
+        behind = (data.geom_xpos[disc] - data.geom_xpos[bar]) @ entity.grip_outward
+        assert behind == pytest.approx(-0.35 * depth), "the disc lies against the panel, the bar stands out"
+        assert model.body_mass[model.body(entity.id).id] == pytest.approx(entity.moving_mass_kg)
+        assert not any(entity.id in model.body(model.geom_bodyid[c.geom1]).name for c in data.contact)
 
 
 def test_physics_is_that_of_the_profile(bound, config: Compose) -> None:
