@@ -26,7 +26,7 @@ def turn(quat: Tensor, vector: Tensor) -> Tensor:
 def twist(quat: Tensor, angle: Tensor) -> Tensor:
     """Orientations turned by angles (N, 1) about their own z axes, as :func:`turn` does about the world's."""
     half = 0.5 * angle
-    w, x, y, z = quat.split(1, dim=1)
+    w, x, y, z = torch.split(quat, 1, dim=1)
     turned = torch.cat([w - z * half, x + y * half, y - x * half, z + w * half], dim=1)
     return turned * (turned * turned).sum(dim=1, keepdim=True).rsqrt()
 
