@@ -54,7 +54,7 @@ def _budget(cfg: ExperimentConfig) -> Iterator[str]:
     if budget.report_env_steps > budget.env_steps:
         yield (
             f"budget.report_env_steps={budget.report_env_steps} is more than"
-            f" budget.env_steps={budget.env_steps}: a trial would end before its first report."
+            f" budget.env_steps={budget.env_steps}: a trial would end before a report is due."
             " Use a smaller budget.report_env_steps."
         )
     if update > budget.env_steps:

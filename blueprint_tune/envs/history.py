@@ -31,7 +31,7 @@ class History:
         if not self._steps:
             return {name: np.zeros((0, 0), dtype=np.float32) for name in QUANTITIES}
         return {
-            name: torch.stack([step[index][env_id].view(-1) for step in self._steps]).numpy()
+            name: torch.stack([step[index][env_id].view(-1) for step in self._steps]).cpu().numpy()
             for index, name in enumerate(QUANTITIES)
         }
 

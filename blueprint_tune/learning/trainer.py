@@ -156,7 +156,7 @@ class Trainer:
         where = self._env.dump_history(env_id, dump)
         raise TrainingDiverged(
             f"{name} became NaN or infinite in {int(rows.sum())} of {self._env.num_envs} environments at "
-            f"update {self.updates + 1}. The last 100 steps of env {env_id} are in {where}."
+            f"update {self.updates + 1}. The last steps (at most 100) of env {env_id} are in {where}."
         )
 
     def _observation_name(self, observations: Tensor) -> str:

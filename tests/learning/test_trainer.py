@@ -182,7 +182,7 @@ def test_a_nan_stops_the_trial_with_a_name_and_a_dump(
     name = "rewards" if reward else "observation 'target_rel'"
     assert str(caught.value) == (
         f"{name} became NaN or infinite in 1 of 8 environments at update 8. "
-        f"The last 100 steps of env 5 are in {tmp_path / 'nan_dump.npz'}."
+        f"The last steps (at most 100) of env 5 are in {tmp_path / 'nan_dump.npz'}."
     )
     with np.load(tmp_path / "nan_dump.npz") as dump:
         assert dump["env_id"] == 5

@@ -24,6 +24,7 @@ PICK, DRAWER, DOOR = (
     ("policy=drawer_manipulation", "policy.roles.target.joint=revolute"),
 )
 KNOB = ("policy=knob_manipulation",)
+BUTTON = (*KNOB, "policy.roles.target.joint=prismatic", "policy.roles.target.categories=[button]")
 
 
 @lru_cache(maxsize=8)
@@ -211,6 +212,16 @@ def test_a_knob_is_a_disc_with_a_bar_that_turns_with_it(bound) -> None:
         assert behind == pytest.approx(-0.35 * depth), "the disc lies against the panel, the bar stands out"
         assert model.body_mass[model.body(entity.id).id] == pytest.approx(entity.moving_mass_kg)
         assert not any(entity.id in model.body(model.geom_bodyid[c.geom1]).name for c in data.contact)
+
+
+def test_a_button_is_a_block_that_moves_in(bound) -> None:
+    task, compiled = bound(BUTTON)
+    entity, model = task.jointed[0], compiled.model
+    (block,) = (g for g in range(model.ngeom) if model.geom_bodyid[g] == model.body(entity.id).id)
+    np.testing.assert_allclose(2 * model.geom_size[block], entity.size)
+    travel = model.joint(f"{entity.id}_joint").range[1]
+    out, pressed = (forward(compiled, **{f"{entity.id}_joint": p}).geom_xpos[block] for p in (0.0, travel))
+    assert travel > 0 and (pressed - out) @ entity.grip_outward == pytest.approx(-travel)
 
 
 def test_physics_is_that_of_the_profile(bound, config: Compose) -> None:
