@@ -14,6 +14,14 @@ from typing import Literal
 Opening = Literal["drawer", "door", "flap", "lid", "knob", "button"]
 """How a class opens: out of its front, about an upright edge, folding down, tilting up, turned, pressed."""
 
+Shape = Literal[
+    "box", "cylinder", "cup", "bowl", "plate", "bottle", "cloth",
+    "bin", "rack", "shelf", "pallet", "zone", "socket",
+]  # fmt: skip
+"""What an object is made of (tasks/shapes.py). Hollow: cup (a mug with a handle where its size leaves room
+for one), bowl, bin (also totes, baskets, trays), rack (a low bin), shelf (open at the front), socket (a
+block with a hole). A zone is a marking on the floor that nothing touches; cloth is flat where it is rigid."""
+
 
 @dataclass(frozen=True)
 class EntityClass:
@@ -21,7 +29,7 @@ class EntityClass:
 
     Attributes:
         size: width, depth, height in metres. mass_kg: of one that can be carried.
-        shape: collision shape. stands: always on the floor.
+        shape: what its collision shape is made of. stands: always on the floor.
         holds: 'contents' when other things may be inside its box (a rack, a fridge), 'fixtures' when only
             things built into it may (a counter with its drawers, a table with a chair pushed under it).
         opening: how it opens when it is articulated. upper: default range in m or rad.
@@ -31,7 +39,7 @@ class EntityClass:
 
     size: tuple[float, float, float]
     mass_kg: float = 0.3
-    shape: Literal["box", "cylinder"] = "box"
+    shape: Shape = "box"
     stands: bool = False
     holds: Literal["contents", "fixtures"] | None = None
     opening: Opening | None = None
@@ -62,7 +70,7 @@ CLASSES: dict[str, EntityClass] = {
     "desk": EntityClass((1.4, 0.7, 0.74), 30.0, stands=True, holds="fixtures"),
     "chair": EntityClass((0.45, 0.5, 0.9), 6.0, stands=True, holds="fixtures"),
     "stool": EntityClass((0.38, 0.38, 0.65), 4.0, "cylinder", stands=True),
-    "shelf": EntityClass((0.9, 0.3, 1.8), 25.0, holds="contents"),
+    "shelf": EntityClass((0.9, 0.3, 1.8), 25.0, "shelf", holds="contents"),
     "cabinet": EntityClass(
         (0.6, 0.4, 0.72), 20.0, holds="contents", opening="door", upper=pi / 2, front_moves=True
     ),
@@ -95,20 +103,25 @@ CLASSES: dict[str, EntityClass] = {
     "switch": EntityClass((0.03, 0.02, 0.05), 0.02, opening="button", upper=0.008),
     "lamp": EntityClass((0.3, 0.3, 0.4), 1.5, "cylinder"),
     "picture": EntityClass((0.5, 0.03, 0.4), 1.0),
-    # containers
-    "rack": EntityClass((0.5, 0.5, 0.12), 2.0, holds="contents"),
-    "bin": EntityClass((0.3, 0.3, 0.4), 1.5, holds="contents"),
-    "basket": EntityClass((0.4, 0.3, 0.2), 0.6, holds="contents"),
-    "tote": EntityClass((0.6, 0.4, 0.3), 2.0, holds="contents"),
-    "tray": EntityClass((0.4, 0.3, 0.04), 0.6, holds="contents"),
-    "pallet": EntityClass((1.2, 0.8, 0.14), 20.0, stands=True),
+    # containers and places
+    "rack": EntityClass((0.5, 0.5, 0.12), 2.0, "rack", holds="contents"),
+    "bin": EntityClass((0.3, 0.3, 0.4), 1.5, "bin", holds="contents"),
+    "hamper": EntityClass((0.4, 0.4, 0.55), 1.5, "bin", holds="contents"),
+    "basket": EntityClass((0.4, 0.3, 0.2), 0.6, "bin", holds="contents"),
+    "tote": EntityClass((0.6, 0.4, 0.3), 2.0, "bin", holds="contents"),
+    "crate": EntityClass((0.5, 0.35, 0.28), 2.0, "bin", holds="contents"),
+    "tray": EntityClass((0.4, 0.3, 0.04), 0.6, "bin", holds="contents"),
+    "pallet": EntityClass((1.2, 0.8, 0.14), 20.0, "pallet", stands=True, holds="contents"),
+    "zone": EntityClass((1.0, 1.0, 0.01), 1.0, "zone", stands=True, holds="contents"),
+    "socket": EntityClass((0.08, 0.08, 0.06), 1.0, "socket", holds="contents"),
+    "tube_rack": EntityClass((0.1, 0.1, 0.07), 0.3, "socket", holds="contents"),
     # things to handle
-    "plate": EntityClass((0.24, 0.24, 0.025), 0.45, "cylinder"),
-    "bowl": EntityClass((0.16, 0.16, 0.07), 0.35, "cylinder", holds="contents"),
-    "mug": EntityClass((0.085, 0.085, 0.1), 0.35, "cylinder"),
-    "cup": EntityClass((0.08, 0.08, 0.09), 0.2, "cylinder"),
-    "glass": EntityClass((0.07, 0.07, 0.14), 0.25, "cylinder"),
-    "bottle": EntityClass((0.07, 0.07, 0.26), 0.55, "cylinder"),
+    "plate": EntityClass((0.24, 0.24, 0.025), 0.45, "plate"),
+    "bowl": EntityClass((0.16, 0.16, 0.07), 0.35, "bowl", holds="contents"),
+    "mug": EntityClass((0.085, 0.085, 0.1), 0.35, "cup"),
+    "cup": EntityClass((0.08, 0.08, 0.09), 0.2, "cup"),
+    "glass": EntityClass((0.07, 0.07, 0.14), 0.25, "cup"),
+    "bottle": EntityClass((0.07, 0.07, 0.26), 0.55, "bottle"),
     "jar": EntityClass((0.08, 0.08, 0.12), 0.4, "cylinder"),
     "can": EntityClass((0.066, 0.066, 0.12), 0.35, "cylinder"),
     "tin": EntityClass((0.06, 0.06, 0.08), 0.15),
@@ -126,8 +139,17 @@ CLASSES: dict[str, EntityClass] = {
     "spatula": EntityClass((0.07, 0.3, 0.03), 0.1),
     "sponge": EntityClass((0.11, 0.07, 0.03), 0.02),
     "fruit": EntityClass((0.075, 0.075, 0.075), 0.18, "cylinder"),
-    "towel": EntityClass((0.4, 0.3, 0.01), 0.15),
-    "cloth": EntityClass((0.3, 0.3, 0.01), 0.1),
+    "towel": EntityClass((0.4, 0.3, 0.01), 0.15, "cloth"),
+    "cloth": EntityClass((0.3, 0.3, 0.01), 0.1, "cloth"),
+    "shirt": EntityClass((0.3, 0.3, 0.01), 0.15, "cloth"),
+    "trousers": EntityClass((0.3, 0.4, 0.015), 0.35, "cloth"),
+    "sock": EntityClass((0.1, 0.2, 0.01), 0.03, "cloth"),
+    "peg": EntityClass((0.03, 0.03, 0.1), 0.1),
+    "connector": EntityClass((0.03, 0.02, 0.05), 0.05),
+    "tube": EntityClass((0.018, 0.018, 0.12), 0.02, "cylinder"),
+    "vial": EntityClass((0.025, 0.025, 0.055), 0.03, "cylinder"),
+    "beaker": EntityClass((0.07, 0.07, 0.1), 0.12, "cup"),
+    "flask": EntityClass((0.08, 0.08, 0.14), 0.15, "bottle"),
     "plant": EntityClass((0.2, 0.2, 0.35), 2.0, "cylinder"),
 }
 
@@ -150,7 +172,29 @@ ALIASES = {
     "bookshelf": "shelf",
     "bookcase": "shelf",
     "dishrack": "rack",
+    "testtube_rack": "tube_rack",
+    "vial_rack": "tube_rack",
+    "shelving": "shelf",
     "trash_can": "bin",
+    "wastebasket": "bin",
+    "laundry_basket": "hamper",
+    "laundry_bin": "hamper",
+    "staging_area": "zone",
+    "staging_zone": "zone",
+    "floor_staging": "zone",
+    "marking": "zone",
+    "port": "socket",
+    "plug": "connector",
+    "test_tube": "tube",
+    "testtube": "tube",
+    "t_shirt": "shirt",
+    "tshirt": "shirt",
+    "blouse": "shirt",
+    "garment": "cloth",
+    "napkin": "cloth",
+    "dishcloth": "cloth",
+    "pants": "trousers",
+    "jeans": "trousers",
     "trashcan": "bin",
     "garbage_can": "bin",
     "dish": "plate",
@@ -160,7 +204,6 @@ ALIASES = {
     "canister": "tin",
     "shaker": "bottle",
     "parcel": "package",
-    "crate": "tote",
     "saucepan": "pot",
     "skillet": "pan",
     "chopping_board": "cutting_board",

@@ -20,6 +20,7 @@ import numpy as np
 from blueprint_tune.tasks.articulation import Source, read_articulation
 from blueprint_tune.tasks.classes import words
 from blueprint_tune.tasks.geometry import half_extents, quat_matrix
+from blueprint_tune.tasks.interior import flattened, read_interior, shape_of
 from blueprint_tune.tasks.objects import FARTHEST_M, ManifestObject, read_objects
 from blueprint_tune.tasks.reading import Notes, load, number, numbers, section, show, text
 from blueprint_tune.tasks.scene import Entity, Scene
@@ -113,12 +114,13 @@ def _entity(item: ManifestObject, reading: Reading, meters: float, notes: Notes)
     placed, semantics = item.placed, section(item.raw, "semantics", item.name, notes)
     position, quat = convert(placed, reading.up)
     raised = half_extents(quat_matrix(quat), placed.size)[2] if reading.bottoms else 0.0
+    shape = shape_of(item.default.shape, placed.size)
     to_z_up = TO_Z_UP[reading.up]
     source = Source(item.raw, item.name, item.known, item.sim_role, placed.size, meters, to_z_up)
     joint, handle = read_articulation(source, notes)
     mass, friction = _physics(item, placed.movable or joint is not None, notes)
     given = ["_".join(words(word)) for word in (text(semantics, "class"), text(item.raw, "category"))]
-    return Entity(
+    entity = Entity(
         id=item.name,
         source_id=item.source_id,
         category=item.known or next(filter(None, given), "unknown"),
@@ -128,13 +130,15 @@ def _entity(item: ManifestObject, reading: Reading, meters: float, notes: Notes)
         position=position + np.array([0.0, 0.0, raised - reading.floor_m]),
         quat=quat,
         size=placed.size,
-        shape=item.default.shape,
+        shape=shape,
         mass_kg=mass,
         friction=friction,
         movable=placed.movable,
         joint=joint,
         handle=handle,
+        interior=read_interior(semantics, shape, item.name, placed.size, meters, notes),
     )
+    return flattened(entity, notes) if shape == "zone" else entity
 
 
 def _affordances(semantics: dict[str, Any], name: str, notes: Notes) -> frozenset[str]:

@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 
+from blueprint_tune.tasks.classes import Shape
 from blueprint_tune.tasks.geometry import Box, Floats, half_extents, quat_matrix
 from blueprint_tune.tasks.reading import Guess
 
@@ -65,6 +66,25 @@ class Handle:
     standoff_m: float
 
 
+@dataclass(frozen=True)
+class Interior:
+    """What a manifest says of a hollow object; None = it does not say.
+
+    Attributes:
+        wall_m: thickness of walls and floor. boards_m: of a shelf, heights of its boards' upper surfaces
+            above its underside, rising. slot_width_m: of the place on a board that one product has.
+        hole_width_m, hole_depth_m, hole_round: of a socket. clearance_m: around the part that fits its hole.
+    """
+
+    wall_m: float | None = None
+    boards_m: tuple[float, ...] | None = None
+    slot_width_m: float | None = None
+    hole_width_m: float | None = None
+    hole_depth_m: float | None = None
+    hole_round: bool | None = None
+    clearance_m: float | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Entity:
     """One object of a scene.
@@ -75,8 +95,9 @@ class Entity:
         labels: every word a role's ``categories`` may match, lower case.
         sim_role: one of the manifest schema's, 'unknown' if it has none.
         affordances: lower case. position: (3,) centre of the box. quat: (4,) wxyz. size: (3,) own frame.
-        shape: 'box', or 'cylinder' along the own z. mass_kg, friction: as given or the class default.
-        movable: it can be carried or pushed away.
+        shape: what fills the box (tasks/shapes.py); round ones stand along the own z. mass_kg, friction: as
+            given or the class default. movable: it can be carried or pushed away.
+        interior: what is known of the inside of a hollow one.
     """
 
     id: str
@@ -88,12 +109,13 @@ class Entity:
     position: Floats
     quat: Floats
     size: Floats
-    shape: Literal["box", "cylinder"]
+    shape: Shape
     mass_kg: float
     friction: float
     movable: bool
     joint: Joint | None = None
     handle: Handle | None = None
+    interior: Interior = Interior()
 
     @cached_property
     def rotation(self) -> Floats:

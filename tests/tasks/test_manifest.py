@@ -144,7 +144,7 @@ def test_a_manifest_s_own_leniencies_are_read_and_noted(
     (entity,) = scene.entities
     assert (entity.id, entity.category, entity.sim_role) == ("mug_1", "mug", "manipulable_object")
     assert entity.affordances == {"graspable", "fillable"}
-    assert (entity.mass_kg, entity.movable, entity.shape) == (0.3, True, "cylinder")
+    assert (entity.mass_kg, entity.movable, entity.shape) == (0.3, True, "cup")
     notes = "\n".join(scene.notes)
     for expected in (
         "'extra'",

@@ -154,7 +154,7 @@ def _rgba(entity: Entity, role: bool = False) -> list[float]:
 
 def _shape(entity: Entity) -> tuple[mujoco.mjtGeom, list[float]]:
     x, y, z = entity.size
-    if entity.shape == "cylinder":
+    if entity.shape in ("cylinder", "cup", "bowl", "plate", "bottle"):
         return mujoco.mjtGeom.mjGEOM_CYLINDER, [(x + y) / 4, z / 2, 0]
     return mujoco.mjtGeom.mjGEOM_BOX, [x / 2, y / 2, z / 2]
 

@@ -1,0 +1,77 @@
+"""Walls, floors, boards and holes of containers, in numbers that shapes and regions share.
+
+Thicknesses are chosen for physics as much as for looks: a wall thinner than an object travels in a physics
+step (1 m/s and 8 ms: 8 mm) lets it through, a much thicker one takes room from what is to go inside.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from blueprint_tune.tasks.scene import Entity
+
+BOARD_SPACING_M = 0.35
+"""Usual distance from board to board: what bookcases and store shelves are drilled for."""
+HOLE_SHARE, DEPTH_SHARE = 0.5, 0.8
+"""A socket that is not described: of its width and of its height that the hole takes."""
+_BOARD_M = 0.02
+
+
+class Hole(NamedTuple):
+    """A socket's hole: its width (or diameter) and depth in metres, and whether it is round."""
+
+    width_m: float
+    depth_m: float
+    round: bool
+
+
+class Bay(NamedTuple):
+    """One compartment of a shelf: height of its board above the shelf's underside, and clear height, m."""
+
+    board_m: float
+    clear_m: float
+
+
+def wall_m(entity: Entity) -> float:
+    """Thickness of a container's walls, of a cup's side, of a shelf's boards, sides and back."""
+    if entity.interior.wall_m is not None:
+        return entity.interior.wall_m
+    across = float(entity.size[:2].min())
+    if entity.shape == "shelf":
+        return min(_BOARD_M, float(entity.size.min()) / 4)
+    if entity.shape in ("cup", "bowl"):
+        return float(np.clip(0.06 * across, 0.0025, 0.006))
+    return float(np.clip(0.03 * across, 0.005, 0.015))
+
+
+def floor_m(entity: Entity) -> float:
+    """Thickness of the floor: as the walls, but at most a third of the height."""
+    return min(wall_m(entity), float(entity.size[2]) / 3)
+
+
+def boards(entity: Entity) -> tuple[float, ...]:
+    """Heights in metres of the upper surfaces of a shelf's boards above its underside, rising."""
+    if entity.interior.boards_m is not None:
+        return entity.interior.boards_m
+    height, thick = float(entity.size[2]), wall_m(entity)
+    bays = max(1, round((height - thick) / BOARD_SPACING_M))
+    return tuple(thick + k * (height - thick) / bays for k in range(bays + 1))
+
+
+def bays(entity: Entity) -> list[Bay]:
+    """A shelf's compartments from below; one without a board above is open up to the shelf's top."""
+    tops, height, thick = boards(entity), float(entity.size[2]), wall_m(entity)
+    ceilings = [top - thick for top in tops[1:]] + [height]
+    return [
+        Bay(top, ceiling - top) for top, ceiling in zip(tops, ceilings, strict=True) if ceiling > top + 1e-6
+    ]
+
+
+def hole(entity: Entity) -> Hole:
+    """A socket's hole."""
+    told = entity.interior
+    width = HOLE_SHARE * float(entity.size[:2].min()) if told.hole_width_m is None else told.hole_width_m
+    depth = DEPTH_SHARE * float(entity.size[2]) if told.hole_depth_m is None else told.hole_depth_m
+    return Hole(width, depth, bool(told.hole_round))
