@@ -115,6 +115,11 @@ class RoleConfig:
     """The entity's smaller horizontal extent must fit between the open fingers."""
     entity: str | None = None
     """Take this entity and no other; null = the best fitting one in reach."""
+    fits: str | None = None
+    """A region whose hole is made for the part that plays this role, where the manifest gives no width."""
+    count: Annotated[int, Field(ge=1, le=8)] = 1
+    """How many entities play the role. More than one are its members ``<role>_0``, ``<role>_1``, …, and the
+    role's own name means the one whose turn it is (``sequence``)."""
 
 
 @dataclass(config=_STRICT)
@@ -122,7 +127,8 @@ class ActionConfig:
     """How policy outputs in [-1, 1] become joint targets."""
 
     kind: Literal["joint_position_delta", "ee_delta"]
-    gripper: Literal["binary", "continuous", "none"]
+    gripper: Literal["binary", "continuous", "closed", "none"]
+    """The last output opens and closes it, in one of two ways; or it stays closed, or as it starts."""
     scale_rad: Positive
     """Change of a joint's target, or turn of the end effector's, for an output of 1 held for one env step."""
     windup_rad: Positive
@@ -146,6 +152,23 @@ class StartConfig:
     approach: Literal["down", "slanted", "forward"]
     """Where the gripper points: straight down, ahead and 45 degrees down, or level ahead."""
     joint_noise_rad: NonNegative
+    spread_m: Annotated[list[NonNegative], Field(min_length=3, max_length=3)] | None = None
+    """The start is drawn within plus and minus this much of the offset, along the same axes."""
+    spread_twist_rad: NonNegative = 0.0
+    """And turned about the way the gripper points by up to this much either way."""
+    holds: str | None = None
+    """A rigid role that the closed gripper holds at the start."""
+
+
+@dataclass(config=_STRICT)
+class SequenceConfig:
+    """Which members of a role an episode is about, one after the other, in an order drawn for the episode."""
+
+    role: str
+    length: Count
+    """How many of the role's members; 1 = one of them is drawn."""
+    advance: Term | None
+    """The condition on the member whose turn it is that brings the next one's; null = the first stays."""
 
 
 @dataclass(config=_STRICT)
@@ -166,6 +189,7 @@ class PolicyConfig:
     events: dict[str, Term]
     success: Term
     terminations: dict[str, Term] = Field(default_factory=dict)
+    sequence: SequenceConfig | None = None
 
 
 @dataclass(config=_STRICT)

@@ -35,17 +35,18 @@ class Gripper:
     """
 
     def __init__(self, config: ActionConfig, robot: RobotConfig) -> None:
-        if config.gripper != "none" and robot.gripper is None:
+        acts = config.gripper in ("binary", "continuous")
+        if acts and robot.gripper is None:
             raise ConfigError(
                 f"robot '{robot.name}' has no gripper, but the policy's actions use one. "
                 "Use another robot or policy.actions.gripper=none."
             )
         self._mode, self._gripper = config.gripper, robot.gripper
-        self.names = () if config.gripper == "none" else ("gripper",)
+        self.names = ("gripper",) if acts else ()
 
     def targets(self, output: Tensor, previous: Tensor) -> Tensor:
         """Finger targets (N, F) in m from the output (N, 0 or 1); without one, the previous targets."""
-        if self._gripper is None or self._mode == "none":
+        if self._gripper is None or not self.names:
             return previous
         opened, closed = self._gripper.open_m, self._gripper.closed_m
         if self._mode == "binary":

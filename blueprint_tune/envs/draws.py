@@ -26,14 +26,16 @@ Ints = NDArray[np.int64]
 
 @dataclass
 class Episodes:
-    """k drawn episodes: the simulator's starts and the commands, name -> (k, d)."""
+    """k drawn episodes: the simulator's starts, the commands, name -> (k, d), the members' turns, (k, L)."""
 
     starts: Starts
     commands: dict[str, Floats]
+    order: Ints
 
     def take(self, rows: Ints) -> Episodes:
         """The episodes of some rows."""
-        return Episodes(self.starts.take(rows), {k: v[rows] for k, v in self.commands.items()})
+        commands = {name: values[rows] for name, values in self.commands.items()}
+        return Episodes(self.starts.take(rows), commands, self.order[rows])
 
     def put(self, rows: Ints, episodes: Episodes) -> None:
         """Replace the episodes of some rows."""
@@ -41,6 +43,7 @@ class Episodes:
             getattr(self.starts, field.name)[rows] = getattr(episodes.starts, field.name)
         for name, values in episodes.commands.items():
             self.commands[name][rows] = values
+        self.order[rows] = episodes.order
 
 
 @dataclass
@@ -69,7 +72,32 @@ def make_draws(policy: PolicyConfig, task: TaskSpec) -> list[Apply]:
     where = f"conf/policy/{policy.name}.yaml"
     events = [_entry(EVENTS, task, f"{where}: event", name, e) for name, e in policy.events.items()]
     commands = [_entry(COMMANDS, task, f"{where}: command", name, e) for name, e in policy.commands.items()]
-    return [*events, *commands]
+    return [*events, *commands, *_sequence(policy, task, where)]
+
+
+def _sequence(policy: PolicyConfig, task: TaskSpec, where: str) -> list[Apply]:
+    """What draws whose turn it is in which order."""
+    sequence = policy.sequence
+    if sequence is None:
+        return []
+    several = [role for role, config in policy.roles.items() if config.count > 1]
+    if sequence.role not in several:
+        raise ConfigError(
+            f"{where}: sequence.role: no role with several members is called "
+            f"'{sequence.role}'. {nearest(sequence.role, several)}"
+        )
+    members = policy.roles[sequence.role].count
+    length = sequence.length
+    if length > members:
+        raise ConfigError(
+            f"{where}: sequence.length={length} is more than the {members} members of "
+            f"role '{sequence.role}'. Use sequence.length={members} or less."
+        )
+
+    def apply(draw: Draw, episodes: Episodes) -> None:
+        episodes.order = np.argsort(draw.uniform("sequence", members), axis=1, kind="stable")[:, :length]
+
+    return [apply]
 
 
 def _entry(

@@ -18,12 +18,16 @@ from blueprint_tune.envs.history import History
 from blueprint_tune.envs.starts import StartSampler
 from blueprint_tune.envs.task_terms import TaskTerms
 from blueprint_tune.errors import ConfigError
+from blueprint_tune.mdp.terms import BoundTerm
 from blueprint_tune.simulators.base import Simulator
 from blueprint_tune.tasks.spec import TaskSpec
 
 STAGGER_GROUPS = 8
 """Groups of environments that reset together in training: spread enough to decorrelate a rollout,
 few enough that most env steps reset nobody."""
+
+TURNS = ("order", "stage", "active")
+"""What of the state tells whose turn it is."""
 
 
 class ManipulationEnv(VecEnv):
@@ -80,6 +84,7 @@ class ManipulationEnv(VecEnv):
         self._succeeded = torch.zeros(n, dtype=torch.bool)
         episodes = self._sampler.draw(self._seeds, self._slots)
         state.commands = {k: torch.from_numpy(v).float() for k, v in episodes.commands.items()}
+        state.order = torch.from_numpy(episodes.order)
         self._start(self._everyone, episodes)
         self._next = self._sampler.draw(self._seeds, self._slots + n)
         self._next_ready = np.ones(n, dtype=bool)
@@ -102,6 +107,8 @@ class ManipulationEnv(VecEnv):
         simulator.set_joint_targets(self.actions.apply(state.action, simulator))
         simulator.step(self._decimation)
         state.elapsed_steps.add_(1.0)
+        if self._terms.advance is not None:
+            self._take_turns(self._terms.advance)
         self._judge_success()
         rewards = self._reward()
         observations = self._observe()
@@ -112,6 +119,14 @@ class ManipulationEnv(VecEnv):
             nobody, success = self._nobody, self._succeeded
             return StepResult(observations, observations, rewards, nobody, nobody, success, success, False)
         return self._finish(observations, rewards)
+
+    def _take_turns(self, done: BoundTerm) -> None:
+        """Pass on to the next member of the sequence where the one whose turn it is is done."""
+        state = self.simulator.state
+        length = state.order.shape[1]
+        state.stage.add_(done.function(state) & (state.stage < length))
+        state.active = state.order.gather(1, state.stage.clamp_max(length - 1).unsqueeze(1))[:, 0]
+        state.changed()
 
     def _judge_success(self) -> None:
         state = self.simulator.state
@@ -170,6 +185,11 @@ class ManipulationEnv(VecEnv):
         self.actions.restart(env_ids, self.simulator)
         for tensor in (state.action, state.previous_action, state.elapsed_steps, self._held):
             tensor[env_ids] = 0.0
+        if state.order.shape[1]:
+            state.order[env_ids] = torch.from_numpy(episodes.order)
+            state.stage[env_ids] = 0
+            state.active[env_ids] = state.order[env_ids, 0]
+            state.changed()
         state.start_frame_pos[env_ids] = state.frame_pos[env_ids]
         state.start_joint_pos[env_ids] = state.joint_pos[env_ids]
         self._succeeded[env_ids] = False
@@ -214,6 +234,7 @@ class ManipulationEnv(VecEnv):
             "start_frame_pos": state.start_frame_pos.clone(),
             "start_joint_pos": state.start_joint_pos.clone(),
             "success_condition": state.success_condition.clone(),
+            "turns": {name: getattr(state, name).clone() for name in TURNS},
             "seeds": torch.from_numpy(self._seeds.copy()),
             "slots": torch.from_numpy(self._slots.copy()),
             "counters": torch.stack([state.elapsed_steps, self._held, self._succeeded.float(), self._limit]),
@@ -233,6 +254,8 @@ class ManipulationEnv(VecEnv):
         state.start_frame_pos.copy_(saved["start_frame_pos"])
         state.start_joint_pos.copy_(saved["start_joint_pos"])
         state.success_condition = saved["success_condition"].clone()
+        for name in TURNS:
+            setattr(state, name, saved["turns"][name].clone())
         state.changed()
         self._seeds, self._slots = saved["seeds"].numpy().copy(), saved["slots"].numpy().copy()
         steps, held, succeeded, limit = saved["counters"].clone()

@@ -61,13 +61,17 @@ class StartSampler:
 
     def _draw(self, draw: Draw) -> Episodes:
         k = len(draw.slots)
-        starts = self._simulator.nominal.take(np.zeros(k, dtype=np.int64))
+        nominal = self._simulator.nominal
+        postures = len(nominal.joint_pos)
+        drawn = (draw.uniform("robot_posture", 1)[:, 0] * postures).astype(np.int64)
+        starts = nominal.take(drawn)
         arm = len(self._task.robot.arm_joints)
         noise = draw.uniform("robot_joints", arm) * 2.0 - 1.0
         limits = self._simulator.joint_limits[:arm]
         joints = starts.joint_pos[:, :arm] + noise * self._joint_noise_rad
         starts.joint_pos[:, :arm] = np.clip(joints, limits[:, 0], limits[:, 1])
-        episodes = Episodes(starts, {})
+        starts.joint_target[:, :arm] = starts.joint_pos[:, :arm]
+        episodes = Episodes(starts, {}, np.zeros((k, 0), dtype=np.int64))
         for apply in self._draws:
             apply(draw, episodes)
         return episodes
@@ -87,6 +91,9 @@ class StartSampler:
         state.joint_pos[:] = _tensor(starts.joint_pos)
         state.joint_limits = simulator.state.joint_limits
         state.commands = {name: _tensor(values) for name, values in episodes.commands.items()}
+        state.order = torch.from_numpy(episodes.order)
+        if state.order.shape[1]:
+            state.active = state.order[:, 0]
         return self._success.widened(state).numpy()
 
 

@@ -16,13 +16,18 @@ from blueprint_tune.mdp.terms import BoundTerm, bind_term, bind_terms
 
 @dataclass(frozen=True)
 class TaskTerms:
-    """Every term of one policy, bound. ``hold_s``: how long the success condition must hold."""
+    """Every term of one policy, bound.
+
+    Attributes:
+        advance: under which the next member of the sequence has its turn. hold_s: how long success must hold.
+    """
 
     observations: tuple[BoundTerm, ...]
     rewards: tuple[BoundTerm, ...]
     terminations: tuple[BoundTerm, ...]
     success: BoundTerm
     hold_s: float
+    advance: BoundTerm | None = None
 
     @classmethod
     def bind(cls, policy: PolicyConfig, catalog: Catalog) -> TaskTerms:
@@ -40,4 +45,11 @@ class TaskTerms:
             terminations=bind_terms("termination", policy.terminations, catalog, where),
             success=bind_term("success", "success", success, catalog, where),
             hold_s=float(hold_s),
+            advance=_advance(policy, catalog, where),
         )
+
+
+def _advance(policy: PolicyConfig, catalog: Catalog, where: str) -> BoundTerm | None:
+    if policy.sequence is None or policy.sequence.advance is None:
+        return None
+    return bind_term("condition", "advance", policy.sequence.advance, catalog, f"{where}: sequence")

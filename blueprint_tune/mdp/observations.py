@@ -7,7 +7,8 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from blueprint_tune.mdp.state import Command, Contact, Frame, Joint, SceneState
+from blueprint_tune.mdp.frames import in_frame, lower_end
+from blueprint_tune.mdp.state import Body, Command, Contact, Frame, Joint, Members, Region, SceneState
 from blueprint_tune.mdp.terms import Against, Positive, term
 
 _AXES_OFFSET = torch.tensor([1.0, 0.0, 0.0, 0.0, 1.0, 0.0])
@@ -58,6 +59,13 @@ def frame_axes(state: SceneState, frame: Frame) -> Tensor:
 
 
 @term("observation")
+def hole_offset(state: SceneState, part: Body, hole: Region, scale: float = 1.0) -> Tensor:
+    """A part's lower end from a hole's mouth, in metres (times ``scale``) along the hole's axes, (N, 3)."""
+    mouth = torch.tensor([0.0, 0.0, hole.half_extents[2]])
+    return (in_frame(state, lower_end(state, part), hole.frame) - mouth) * scale
+
+
+@term("observation")
 def frame_velocity(state: SceneState, frame: Frame, scale: float = 1.0) -> Tensor:
     """Linear velocity of a frame in m/s (times ``scale``), (N, 3)."""
     return state.velocity(frame) * scale
@@ -84,8 +92,7 @@ def robot_target_lag(state: SceneState, scale: float = 1.0) -> Tensor:
 @term("observation")
 def joint_fraction(state: SceneState, joint: Joint) -> Tensor:
     """Position of a joint as a fraction of its range, (N, 1)."""
-    lower, upper = state.joint_limits[joint.index]
-    return ((state.joint_pos[:, joint.index] - lower) / (upper - lower)).unsqueeze(1)
+    return state.joint_fraction(joint).unsqueeze(1)
 
 
 @term("observation")
@@ -97,7 +104,19 @@ def joint_error(state: SceneState, joint: Joint, to: Command, scale: float = 1.0
 @term("observation")
 def joint_velocity(state: SceneState, joint: Joint) -> Tensor:
     """Velocity of a joint in rad/s or m/s, (N, 1)."""
-    return state.joint_vel[:, joint.index].unsqueeze(1)
+    return state.joint_velocity(joint).unsqueeze(1)
+
+
+@term("observation")
+def sequence_stage(state: SceneState) -> Tensor:
+    """How many members are done, as a fraction of the sequence, (N, 1)."""
+    return (state.stage / state.order.shape[1]).unsqueeze(1).float()
+
+
+@term("observation")
+def whose_turn(state: SceneState, role: Members) -> Tensor:
+    """1 in the column of the member whose turn it is, else 0, (N, members)."""
+    return torch.nn.functional.one_hot(state.active, role.count).float()
 
 
 @term("observation")

@@ -7,8 +7,9 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from blueprint_tune.mdp.state import Command, Contact, Frame, Joint, SceneState
-from blueprint_tune.mdp.terms import Against, Positive, term
+from blueprint_tune.mdp.frames import insertion
+from blueprint_tune.mdp.state import Body, Command, Contact, Frame, Joint, Region, SceneState
+from blueprint_tune.mdp.terms import Against, BoundTerm, Positive, term
 
 MIN_JOINT_ERROR = 1e-3
 """rad or m; honest starts are far from the command, so this only guards the division."""
@@ -64,8 +65,8 @@ def joint_progress(state: SceneState, joint: Joint, to: Command, wrong_way: floa
     the handle is worth approaching, and every move back is worth something.
     """
     signed = state.joint_error(joint, to)
-    wanted = state.joint_pos[:, joint.index] + signed
-    error, at_start = signed.abs(), (state.start_joint_pos[:, joint.index] - wanted).abs()
+    wanted = state.joint_position(joint) + signed
+    error, at_start = signed.abs(), (state.start_joint_position(joint) - wanted).abs()
     progress = 1.0 - error / at_start.clamp_min(MIN_JOINT_ERROR)
     return torch.where(progress < 0, wrong_way * progress, progress)
 
@@ -74,6 +75,21 @@ def joint_progress(state: SceneState, joint: Joint, to: Command, wrong_way: floa
 def joint_kernel(state: SceneState, joint: Joint, to: Command, std: Positive) -> Tensor:
     """1 with a joint at its commanded position, falling as 1 - tanh(error / ``std``) in rad or m."""
     return 1.0 - torch.tanh(state.joint_error(joint, to).abs() / std)
+
+
+@term("reward")
+def wrist_room(
+    state: SceneState, wrist: Joint, joint: Joint, to: Command, std_rad: Positive, margin_rad: float = 0.2
+) -> Tensor:
+    """1 where the wrist can turn a joint to its command in one go, else falling with what it lacks.
+
+    Right turning moves wrist and joint together and leaves this as it is; only how a hand is twisted
+    before it grips changes it. What lacks is counted from ``margin_rad`` before the wrist's limits.
+    """
+    end = state.joint_position(wrist) - joint.outward * state.joint_error(joint, to)
+    lower, upper = state.joint_range(wrist)
+    lacking = torch.maximum(end - upper, lower - end) + margin_rad
+    return 1.0 - torch.tanh(lacking.clamp_min(0.0) / std_rad)
 
 
 @term("reward")
@@ -102,6 +118,37 @@ def joint_speed(state: SceneState) -> Tensor:
     """Sum of squared velocities of the robot's joints, (rad/s)²."""
     speed = state.joint_vel[:, : state.num_robot_joints]
     return (speed * speed).sum(dim=1)
+
+
+@term("reward")
+def insertion_depth(state: SceneState, part: Body, hole: Region) -> Tensor:
+    """How deep a part's lower end is in a hole, in [0, 1]; 0 beside it."""
+    depth, off_m = insertion(state, part, hole)
+    return depth.clamp(0.0, 1.0) * (off_m <= max(hole.half_extents[:2]))
+
+
+@term("reward")
+def over_hole(state: SceneState, part: Body, hole: Region, std_m: Positive) -> Tensor:
+    """1 with a part's lower end on a hole's axis, falling as 1 - tanh(offset / ``std_m``)."""
+    return 1.0 - torch.tanh(insertion(state, part, hole)[1] / std_m)
+
+
+@term("reward")
+def condition_met(state: SceneState, condition: BoundTerm) -> Tensor:
+    """1 in every env step in which ``condition`` holds."""
+    return condition.function(state).float()
+
+
+@term("reward")
+def joint_depressed(state: SceneState, joint: Joint) -> Tensor:
+    """Position of a joint as a fraction of its range, in [0, 1]."""
+    return state.joint_fraction(joint).clamp(0.0, 1.0)
+
+
+@term("reward")
+def sequence_progress(state: SceneState) -> Tensor:
+    """How many members are done, as a fraction of the sequence."""
+    return state.stage.float() / state.order.shape[1]
 
 
 @term("reward")

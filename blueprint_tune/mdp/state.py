@@ -8,6 +8,7 @@ into integer references before any simulator starts; a simulator then fills one
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -19,17 +20,38 @@ from blueprint_tune.errors import ConfigError, nearest
 
 @dataclass(frozen=True)
 class Frame:
-    """A reference to a frame: of the scene (``index``) or of a command (``command`` is its name)."""
+    """A reference to a frame: of the scene (``index``), of a command (``command`` is its name), or of that
+    member of a role whose turn it is (``members`` are their indices)."""
 
     index: int
     command: str | None = None
+    members: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Joint:
-    """A reference to a joint of the robot or of a fixture."""
+    """A reference to a joint of the robot or of a fixture; ``members`` as in :class:`Frame`.
+
+    ``outward``: cosine between a fixture's axis and the way its front looks; 0 for the robot's joints.
+    """
 
     index: int
+    members: tuple[int, ...] = ()
+    outward: float = 0.0
+
+
+class Region(NamedTuple):
+    """A reference to a box in which things are put: its frame, and half its extents in metres."""
+
+    frame: Frame
+    half_extents: tuple[float, float, float]
+
+
+class Body(NamedTuple):
+    """A reference to a rigid role: its frame, and half the extents of its box in metres."""
+
+    frame: Frame
+    half_extents: tuple[float, float, float]
 
 
 class Command(NamedTuple):
@@ -38,10 +60,21 @@ class Command(NamedTuple):
     name: str
 
 
+@dataclass(frozen=True)
+class Members:
+    """A reference to a role that several entities play."""
+
+    count: int
+
+
 class Contact(NamedTuple):
-    """A reference to contact forces: one column a body, ``columns`` of ``SceneState.contact_force``."""
+    """A reference to contact forces: one column a body, ``columns`` of ``SceneState.contact_force``.
+
+    Of a role with members ``columns`` holds those of all members, ``per_member`` each.
+    """
 
     columns: tuple[int, ...]
+    per_member: int = 0
 
 
 class ContactRequest(NamedTuple):
@@ -55,8 +88,13 @@ class ContactRequest(NamedTuple):
 class Catalog:
     """The names that exist for one bound task.
 
-    ``bodies`` maps a name usable in terms (``robot/gripper``, ``target``) to the simulator's body
-    names; ``contacts`` grows as terms ask for contact forces and is handed to the simulator.
+    Attributes:
+        bodies: a name usable in terms (``robot/gripper``, ``target``) -> the simulator's body names.
+        members: a role played by several entities -> their names (``item`` -> ``item_0``, ``item_1``).
+        regions: a role in which things are put -> half its region's extents in metres.
+        boxes: a rigid role -> half its own. outward: a fixture's joint -> what :class:`Joint` says.
+        wrist: the arm's last joint, called ``robot/wrist`` in terms.
+        contacts: grows as terms ask for contact forces and is handed to the simulator.
     """
 
     frames: tuple[str, ...]
@@ -65,6 +103,11 @@ class Catalog:
     command_positions: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
     contacts: list[ContactRequest] = field(default_factory=list)
+    members: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    regions: dict[str, tuple[float, float, float]] = field(default_factory=dict)
+    boxes: dict[str, tuple[float, float, float]] = field(default_factory=dict)
+    outward: dict[str, float] = field(default_factory=dict)
+    wrist: str = ""
 
     def frame(self, name: str, where: str) -> Frame:
         """Resolve a frame name; raises ConfigError naming ``where`` and the nearest frame."""
@@ -73,13 +116,44 @@ class Catalog:
         commands = [f"command/{c}" for c in self.command_positions]
         if name in commands:
             return Frame(-1, name.removeprefix("command/"))
-        raise unknown("frame", name, [*self.frames, *commands], where)
+        members = self._of_members(name, self.frames)
+        if members:
+            return Frame(-1, members=members)
+        raise unknown("frame", name, [*self.frames, *self.members, *commands], where)
 
     def joint(self, name: str, where: str) -> Joint:
         """Resolve a joint name; raises ConfigError naming ``where`` and the nearest joint."""
+        members = self._of_members(name, self.joints)
+        if members:
+            return Joint(-1, members)
+        name = self.wrist if name == "robot/wrist" and self.wrist else name
         if name not in self.joints:
-            raise unknown("joint", name, list(self.joints), where)
-        return Joint(self.joints.index(name))
+            raise unknown("joint", name, [*self.joints, *(f"{role}/joint" for role in self.members)], where)
+        return Joint(self.joints.index(name), outward=self.outward.get(name, 0.0))
+
+    def members_of(self, name: str, where: str) -> Members:
+        """Resolve a role with members; raises ConfigError naming ``where`` and the nearest one."""
+        if name not in self.members:
+            raise unknown("role with several members", name, list(self.members), where)
+        return Members(len(self.members[name]))
+
+    def region(self, name: str, where: str) -> Region:
+        """Resolve the region of a role; raises ConfigError naming ``where`` and the nearest one."""
+        if name not in self.regions:
+            raise unknown("region", name, list(self.regions), where)
+        return Region(self.frame(name, where), self.regions[name])
+
+    def box(self, name: str, where: str) -> Body:
+        """Resolve a rigid role; raises ConfigError naming ``where`` and the nearest one."""
+        if name not in self.boxes:
+            raise unknown("rigid role", name, list(self.boxes), where)
+        return Body(self.frame(name, where), self.boxes[name])
+
+    def _of_members(self, name: str, known: tuple[str, ...]) -> tuple[int, ...]:
+        """The indices of ``<role>/<part>`` for every member of the role; empty if it has none."""
+        role, slash, part = name.partition("/")
+        names = [f"{member}{slash}{part}" for member in self.members.get(role, ())]
+        return tuple(known.index(n) for n in names) if all(n in known for n in names) else ()
 
     def command(self, name: str, where: str) -> Command:
         """Resolve a command by its name in the policy file (with or without ``command/``)."""
@@ -91,16 +165,17 @@ class Catalog:
     def contact(self, by: str, against: str | None, where: str) -> Contact:
         """Ask for the contact forces of every body of ``by`` against ``against``."""
         for name in (by, against):
-            if name is not None and name not in self.bodies:
-                raise unknown("body", name, list(self.bodies), where)
-        other = None if against is None else self.bodies[against][0]
-        columns = []
-        for body in self.bodies[by]:
-            request = ContactRequest(body, other)
-            if request not in self.contacts:
-                self.contacts.append(request)
-            columns.append(self.contacts.index(request))
-        return Contact(tuple(columns))
+            if name is not None and name not in self.bodies and name not in self.members:
+                raise unknown("body", name, [*self.bodies, *self.members], where)
+        if by in self.members:
+            raise ConfigError(f"{where}: '{by}' has several members; contact forces are asked of one body.")
+        others: tuple[str | None, ...] = (None,)
+        if against is not None:
+            others = tuple(self.bodies[name][0] for name in self.members.get(against, (against,)))
+        requests = [ContactRequest(body, other) for other in others for body in self.bodies[by]]
+        self.contacts.extend(request for request in requests if request not in self.contacts)
+        columns = tuple(self.contacts.index(request) for request in requests)
+        return Contact(columns, len(self.bodies[by]) if against in self.members else 0)
 
 
 def unknown(kind: str, name: str, known: list[str], where: str) -> ConfigError:
@@ -121,6 +196,8 @@ class SceneState:
     start_joint_pos: (N, J). commands: name -> (N, d). action, previous_action: (N, A).
     elapsed_steps: (N,) env steps of the episode so far, of episode_steps.
     success_condition: (N,) bool, this env step.
+    order: (N, L) int64, the members of a role in the order of their turns; (N, 0) without a sequence.
+    stage: (N,) int64, how many of them are done. active: (N,) int64, whose turn it is.
     """
 
     def __init__(
@@ -148,6 +225,10 @@ class SceneState:
         self.elapsed_steps = zeros()
         self.episode_steps = 1
         self.success_condition = torch.zeros(num_envs, dtype=torch.bool, device=device)
+        self.order = torch.zeros(num_envs, 0, dtype=torch.int64, device=device)
+        self.stage = torch.zeros(num_envs, dtype=torch.int64, device=device)
+        self.active = torch.zeros(num_envs, dtype=torch.int64, device=device)
+        self._rows = torch.arange(num_envs, device=device)
         self._shared: dict[tuple[Any, ...], Tensor] = {}
 
     def changed(self) -> None:
@@ -158,31 +239,62 @@ class SceneState:
         """(N, 3) position in metres of a scene or command frame."""
         if frame.command is not None:
             return self.commands[frame.command]
-        return self.frame_pos[:, frame.index]
+        return self._row(self.frame_pos, frame)
 
     def start_position(self, frame: Frame) -> Tensor:
         """(N, 3) where a scene frame was at the start of the episode."""
-        return self.start_frame_pos[:, frame.index]
+        return self._row(self.start_frame_pos, frame)
 
     def quaternion(self, frame: Frame) -> Tensor:
         """(N, 4) orientation, wxyz, of a scene frame."""
-        return self.frame_quat[:, frame.index]
+        return self._row(self.frame_quat, frame)
 
     def velocity(self, frame: Frame) -> Tensor:
         """(N, 3) linear velocity in m/s of a scene frame."""
-        return self.frame_linvel[:, frame.index]
+        return self._row(self.frame_linvel, frame)
+
+    def angular_velocity(self, frame: Frame) -> Tensor:
+        """(N, 3) angular velocity in rad/s, world axes, of a scene frame."""
+        return self._row(self.frame_angvel, frame)
+
+    def joint_position(self, joint: Joint) -> Tensor:
+        """(N,) rad or m."""
+        return self._row(self.joint_pos, joint)
+
+    def joint_velocity(self, joint: Joint) -> Tensor:
+        """(N,) rad/s or m/s."""
+        return self._row(self.joint_vel, joint)
+
+    def start_joint_position(self, joint: Joint) -> Tensor:
+        """(N,) where a joint was at the start of the episode, rad or m."""
+        return self._row(self.start_joint_pos, joint)
+
+    def joint_range(self, joint: Joint) -> tuple[Tensor, Tensor]:
+        """Lower and upper limit, rad or m: scalars, or (N,) for a role with members."""
+        limits = self.joint_limits
+        if joint.members:
+            return limits[self._turn(joint), 0], limits[self._turn(joint), 1]
+        return limits[joint.index, 0], limits[joint.index, 1]
+
+    def joint_fraction(self, joint: Joint) -> Tensor:
+        """(N,) position of a joint as a fraction of its range."""
+        lower, upper = self.joint_range(joint)
+        return (self.joint_position(joint) - lower) / (upper - lower)
 
     def joint_error(self, joint: Joint, to: Command) -> Tensor:
         """(N,) rad or m from a joint to the commanded fraction of its range."""
-        lower, upper = self.joint_limits[joint.index]
-        wanted = lower + self.commands[to.name][:, 0] * (upper - lower)
-        return wanted - self.joint_pos[:, joint.index]
+        lower, upper = self.joint_range(joint)
+        return lower + self.commands[to.name][:, 0] * (upper - lower) - self.joint_position(joint)
 
     def distance(self, a: Frame, b: Frame) -> Tensor:
         """(N,) metres between two frames; computed once an env step, for all terms."""
         if (a, b) not in self._shared:
             self._shared[a, b] = torch.linalg.vector_norm(self.position(a) - self.position(b), dim=1)
         return self._shared[a, b]
+
+    def horizontal_distance(self, a: Frame, b: Frame) -> Tensor:
+        """(N,) metres between two frames seen from above."""
+        return torch.linalg.vector_norm((self.position(a) - self.position(b))[:, :2], dim=1)
 
     def grasped(self, contact: Contact, force_n: float) -> Tensor:
         """(N,) 1 where every body of the request presses with at least ``force_n``; once an env step."""
@@ -193,7 +305,31 @@ class SceneState:
 
     def forces(self, contact: Contact) -> Tensor:
         """(N, k) newtons, one column a body of the request."""
+        if contact.per_member:
+            columns = torch.tensor(contact.columns).view(-1, contact.per_member)[self.active]
+            return self.contact_force.gather(1, columns)
         first, *rest = contact.columns
         if rest == list(range(first + 1, first + 1 + len(rest))):
             return self.contact_force[:, first : first + 1 + len(rest)]
         return self.contact_force[:, list(contact.columns)]
+
+    def on_member(self, member: int, function: Callable[[SceneState], Tensor]) -> Tensor:
+        """What a function of the state gives when it is this member's turn in every environment."""
+        active, shared = self.active, self._shared
+        self.active, self._shared = torch.full_like(active, member), {}
+        try:
+            return function(self)
+        finally:
+            self.active, self._shared = active, shared
+
+    def _row(self, values: Tensor, of: Frame | Joint) -> Tensor:
+        """``values[:, index]``, of a role with members the row of the one whose turn it is."""
+        if of.members:
+            return values[self._rows, self._turn(of)]
+        return values[:, of.index]
+
+    def _turn(self, of: Frame | Joint) -> Tensor:
+        """(N,) the index of the member whose turn it is; found once an env step."""
+        if of.members not in self._shared:
+            self._shared[of.members] = torch.tensor(of.members)[self.active]
+        return self._shared[of.members]

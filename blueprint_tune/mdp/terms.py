@@ -3,22 +3,32 @@
 A term is a function ``f(state, **parameters) -> Tensor``. The annotations of its parameters say how
 a policy file's strings are resolved: ``Frame``, ``Joint`` and ``Command`` become references, a
 ``Contact`` annotated with :class:`Against` takes the name of a second parameter for the other body, a
-``Positive`` number is checked to be one, everything else is a plain value. All of it happens before a
-simulator starts.
+``Positive`` number is checked to be one, a :class:`BoundTerm` (or a dict of them) is a condition of its own,
+everything else is a plain value. All of it happens before a simulator starts.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
 
 from torch import Tensor
 
 from blueprint_tune.errors import ConfigError, nearest
-from blueprint_tune.mdp.state import Catalog, Command, Contact, Frame, Joint, SceneState
+from blueprint_tune.mdp.state import (
+    Body,
+    Catalog,
+    Command,
+    Contact,
+    Frame,
+    Joint,
+    Members,
+    Region,
+    SceneState,
+)
 
 TermFunction = Callable[..., Tensor]
 
@@ -89,15 +99,15 @@ def bind_term(kind: str, name: str, entry: dict[str, Any], catalog: Catalog, whe
         raise ConfigError(f"{place} has no 'term'. Terms for it: {', '.join(sorted(_usable(kind)))}.")
     term_name = given.pop("term")
     registered = REGISTRY.get(term_name)
-    if registered is None or kind not in registered.kinds:
+    if registered is None or not _fits(registered, kind):
         raise ConfigError(f"{place} uses term '{term_name}'. {nearest(str(term_name), _usable(kind))}")
     weight = _number(given.pop("weight", 1.0), f"{place}: weight")
     values = _resolve(registered.function, given, catalog, place)
-    widened = {k: values[k] + margin for k, margin in registered.start_margin.items()}
+    widened = {key: _widened(value) for key, value in values.items()}
+    for key, margin in registered.start_margin.items():
+        widened[key] += margin
     function = registered.function
-    return BoundTerm(
-        name, partial(_call, function, values), weight, partial(_call, function, {**values, **widened})
-    )
+    return BoundTerm(name, partial(_call, function, values), weight, partial(_call, function, widened))
 
 
 def bind_terms(
@@ -111,8 +121,28 @@ def _call(function: TermFunction, values: dict[str, Any], state: SceneState) -> 
     return function(state, **values)
 
 
+def _widened(value: Any) -> Any:
+    """A condition within a condition, with its own tolerances widened."""
+    if isinstance(value, BoundTerm):
+        return replace(value, function=value.widened)
+    if isinstance(value, dict):
+        return {key: _widened(inner) for key, inner in value.items()}
+    return value
+
+
+def _fits(registered: Registered, kind: str) -> bool:
+    """Whether a term can be used as a kind; a condition is whatever can mean success or an end."""
+    return bool(registered.kinds & ({"success", "termination"} if kind == "condition" else {kind}))
+
+
 def _usable(kind: str) -> list[str]:
-    return [name for name, r in REGISTRY.items() if kind in r.kinds]
+    return [name for name, registered in REGISTRY.items() if _fits(registered, kind)]
+
+
+def _entry(value: Any, place: str, key: str) -> dict[str, Any]:
+    if not isinstance(value, dict) or not value:
+        raise ConfigError(f"{place}: '{key}' must be a term with its parameters, not {value!r}.")
+    return value
 
 
 def _number(value: Any, where: str) -> float:
@@ -153,6 +183,19 @@ def _value(hint: Any, given: dict[str, Any], key: str, catalog: Catalog, place: 
         return catalog.joint(str(value), place)
     if hint is Command:
         return catalog.command(str(value), place)
+    if hint is Region:
+        return catalog.region(str(value), place)
+    if hint is Body:
+        return catalog.box(str(value), place)
+    if hint is Members:
+        return catalog.members_of(str(value), place)
+    if hint is BoundTerm:
+        return bind_term("condition", key, _entry(value, place, key), catalog, place)
+    if get_origin(hint) is dict and get_args(hint)[1] is BoundTerm:
+        return {
+            name: bind_term("condition", name, _entry(entry, place, name), catalog, place)
+            for name, entry in _entry(value, place, key).items()
+        }
     if get_origin(hint) is Annotated and get_args(hint)[0] is Contact:
         against = given.get(get_args(hint)[1].key)
         return catalog.contact(str(value), None if against is None else str(against), place)

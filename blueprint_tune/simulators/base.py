@@ -25,11 +25,13 @@ class Starts:
 
     Attributes:
         joint_pos: (k, J) rad or m, robot joints first, as ``Simulator.joint_names``.
+        joint_target: (k, R) rad or m, where the robot's joints are driven to until the first action.
         body_pos: (k, B, 3) metres and body_quat: (k, B, 4) wxyz, as ``Simulator.free_bodies``.
         mass_scale, friction_scale: (k, B) factors on the bodies' nominal values.
     """
 
     joint_pos: Floats
+    joint_target: Floats
     body_pos: Floats
     body_quat: Floats
     mass_scale: Floats
@@ -39,6 +41,7 @@ class Starts:
         """The starts of some rows."""
         return Starts(
             self.joint_pos[rows],
+            self.joint_target[rows],
             self.body_pos[rows],
             self.body_quat[rows],
             self.mass_scale[rows],
@@ -56,7 +59,8 @@ class Simulator(ABC):
         robot_joints: names of the actuated joints, arm first, then gripper; the order of targets.
         joint_names: ``state.joint_pos``'s order: ``robot_joints``, then joints of fixtures.
         free_bodies: names of the bodies that move freely.
-        nominal: one start (k = 1) with nothing randomised: the settled scene, the robot at its start pose.
+        nominal: starts with nothing randomised, the settled scene and the robot at its start pose; several
+            of them where a policy spreads that pose.
         joint_limits: (J, 2) rad or m.
         exact_state: whether load_state(save_state()) continues bit for bit.
     """

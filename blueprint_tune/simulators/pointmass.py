@@ -18,6 +18,7 @@ from blueprint_tune.mdp.state import Catalog, ContactRequest, SceneState
 from blueprint_tune.simulators.base import Simulator, Starts
 from blueprint_tune.simulators.gantry import Floats, Gantry
 from blueprint_tune.tasks.geometry import quat_multiply
+from blueprint_tune.tasks.regions import region
 from blueprint_tune.tasks.scene import Entity
 from blueprint_tune.tasks.spec import TaskSpec
 
@@ -43,6 +44,7 @@ class PointmassSimulator(Simulator):
         count = len(task.free)
         self.nominal = Starts(
             joint_pos=self._gantry.home[None].copy(),
+            joint_target=self._gantry.home[None, : len(self.robot_joints)].copy(),
             body_pos=np.array([e.position for e in task.free], dtype=np.float64).reshape(1, count, 3),
             body_quat=np.array([e.quat for e in task.free], dtype=np.float64).reshape(1, count, 4),
             mass_scale=np.ones((1, count)),
@@ -73,7 +75,9 @@ class PointmassSimulator(Simulator):
                 now["body_vel"][:, column],
                 _STILL,
             )
-        return lambda: (entity.position, entity.quat, _STILL, _STILL)
+        place = region(entity)
+        position = entity.position if place is None else entity.to_scene(place.center)
+        return lambda: (position, entity.quat, _STILL, _STILL)
 
     def _end_effector(self) -> Pose:
         position, velocity = self._gantry.end_effector()
@@ -103,7 +107,7 @@ class PointmassSimulator(Simulator):
         """See :meth:`Simulator.reset`."""
         now = self._gantry.now
         now["joint_pos"][env_ids] = starts.joint_pos
-        now["targets"][env_ids] = starts.joint_pos[:, : len(self.robot_joints)]
+        now["targets"][env_ids] = starts.joint_target
         for name in ("body_pos", "body_quat", "mass_scale", "friction_scale"):
             now[name][env_ids] = getattr(starts, name)
         for name in ("joint_vel", "body_vel", "finger_force"):

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from blueprint_tune.config.schema import RoleConfig
 from blueprint_tune.tasks.overlaps import Overlap, inside, top_below
 from blueprint_tune.tasks.placement import Base
 from blueprint_tune.tasks.scene import Entity, Scene
@@ -35,21 +34,26 @@ class Layout:
 def lay_out(
     scene: Scene,
     roles: Mapping[str, Entity],
-    asked: Mapping[str, RoleConfig],
+    asked: Mapping[str, str],
     overlaps: Sequence[Overlap],
     base: Base,
     reach_m: float,
 ) -> Layout:
-    """Sort a scene's entities for physics, with a surface made up under roles that have none."""
+    """Sort a scene's entities for physics, with a surface made up under roles that have none.
+
+    ``asked``: the kind of each role.
+    """
     layout = Layout()
-    kinds = {entity.id: asked[role].kind for role, entity in roles.items()}
+    kinds = {entity.id: asked[role] for role, entity in roles.items()}
     layout.free += [entity for entity in roles.values() if kinds[entity.id] == "rigid"]
     layout.jointed += [entity for entity in roles.values() if kinds[entity.id] == "articulated"]
     rigid = list(layout.free)
+    played = {entity.id: entity for entity in roles.values()}
     stuck = {entity.id for overlap in overlaps for entity in (overlap.a, overlap.b)}
     for entity in scene.entities:
         if kinds.get(entity.id) in ("rigid", "articulated"):
             continue
+        entity = played.get(entity.id, entity)
         holder = inside(entity, scene.entities) if entity.movable else None
         needed = entity.id in kinds or in_reach(entity, base, reach_m + _REACH_MARGIN_M)
         if not needed or entity.category == "floor" or holder is not None:
@@ -61,6 +65,7 @@ def lay_out(
         else:
             layout.static.append(entity)
     layout.notes += [f"{overlap}; they stay as they are." for overlap in overlaps if not overlap.expected]
+    layout.static += [e for e in roles.values() if kinds[e.id] == "region" and e.id not in scene.by_id]
     for entity in rigid:
         if top_below(entity, scene.entities) is None:
             layout.static.append(_surface_under(entity, scene))

@@ -18,7 +18,8 @@ from blueprint_tune.errors import TaskPackageError
 from blueprint_tune.tasks.geometry import Bools, Floats
 from blueprint_tune.tasks.obstacles import Obstacles, in_sight, is_solid, moved
 from blueprint_tune.tasks.overlaps import top_below
-from blueprint_tune.tasks.scene import Entity, Scene
+from blueprint_tune.tasks.regions import region
+from blueprint_tune.tasks.scene import FRONT, Entity, Scene
 
 Base = tuple[float, float, float, float]
 """x, y, z in metres and yaw in radians."""
@@ -31,6 +32,8 @@ _BELOW_HANDLE_M = 0.45
 _BESIDE_HANDLE_M = 0.3
 _NEAREST_HANDLE_M = 0.35
 """How near to the base, forwards, a handle may come as it opens."""
+_NEAREST_FRONT_M = 0.25
+"""How far before the opening of a shelf a base must be at least."""
 _PICK_DISTANCES_M = (0.55, 0.5, 0.6, 0.45, 0.65)
 _ANGLES = np.linspace(-np.pi, np.pi, 36, endpoint=False)
 _CLEARANCE_M = 0.3
@@ -39,40 +42,56 @@ _CLEARANCE_M = 0.3
 
 @dataclass(frozen=True)
 class Goal:
-    """What one role asks the robot to reach: (P, 3) points in metres; ``outward`` (2,) unit for a front."""
+    """What one role asks the robot to reach: (P, 3) points in metres; ``outward`` (2,) unit for a front.
+
+    ``from_ahead``: the robot must stand right in front of it, as for something that is opened.
+    """
 
     role: str
     entity: Entity
     points: Floats
     outward: Floats | None
+    from_ahead: bool = False
 
 
 def goals(roles: Mapping[str, Entity]) -> list[Goal]:
-    """One goal a role: the centre of an object, or a handle, knob or button at five openings."""
+    """One goal a role: an object's centre, a region's, or a handle, knob or button at five openings."""
     found = []
     for role, entity in roles.items():
-        outward = entity.grip_outward
+        outward, inside = entity.grip_outward, region(entity)
         if outward is None:
-            found.append(Goal(role, entity, entity.position[None], None))
+            point = entity.position if inside is None or entity.movable else entity.to_scene(inside.center)
+            ahead = inside is not None and inside.opening == "front"
+            found.append(Goal(role, entity, point[None], _level(entity.rotation @ FRONT) if ahead else None))
             continue
         grip = np.zeros(3) if entity.handle is None else entity.handle.center
         points = [entity.to_scene(moved(entity, f, grip)) for f in np.linspace(0, 1, 5)]
-        length = float(np.linalg.norm(outward[:2]))
-        found.append(Goal(role, entity, np.array(points), outward[:2] / length if length > 0.5 else None))
+        found.append(Goal(role, entity, np.array(points), _level(outward), from_ahead=True))
     return found
 
 
+def _level(outward: Floats) -> Floats | None:
+    """(2,) the direction seen from above, or None if it points up or down."""
+    length = float(np.linalg.norm(outward[:2]))
+    return outward[:2] / length if length > 0.5 else None
+
+
 def base_height(scene: Scene, roles: Mapping[str, Entity]) -> float:
-    """Height of the base in metres: level with what carries the thing to pick up, else below the handle."""
-    wanted = 0.0
-    rigid = [entity for entity in roles.values() if entity.movable]
-    handles = [entity.grip_position for entity in roles.values() if entity.grip_position is not None]
-    if rigid:
-        below = top_below(rigid[0], scene.entities)
-        wanted = rigid[0].bottom if below is None else below
-    elif handles:
-        wanted = float(handles[0][2]) - _BELOW_HANDLE_M
-    return float(np.clip(wanted, 0.0, HIGHEST_M))
+    """Height of the base in metres: the mean of what its roles ask for, each for itself.
+
+    Level with what carries a thing to pick up, or with the floor of where it is put; below a handle.
+    """
+    wanted = []
+    for entity in roles.values():
+        inside = region(entity)
+        if entity.grip_position is not None:
+            wanted.append(float(entity.grip_position[2]) - _BELOW_HANDLE_M)
+        elif entity.movable:
+            below = top_below(entity, scene.entities)
+            wanted.append(entity.bottom if below is None else below)
+        elif inside is not None:
+            wanted.append(float(entity.to_scene(inside.center)[2] - inside.size[2] / 2))
+    return float(np.clip(np.mean(wanted), 0.0, HIGHEST_M)) if wanted else 0.0
 
 
 def place(scene: Scene, roles: Mapping[str, Entity], robot: RobotConfig) -> Base:
@@ -81,13 +100,14 @@ def place(scene: Scene, roles: Mapping[str, Entity], robot: RobotConfig) -> Base
     height = base_height(scene, roles)
     if not wanted:
         return 0.0, 0.0, height, 0.0
-    obstacles = Obstacles(scene.entities, roles.values(), 0.0, height + _HEADROOM_M)
+    entities = (scene.by_id | {entity.id: entity for entity in roles.values()}).values()
+    obstacles = Obstacles(entities, roles.values(), 0.0, height + _HEADROOM_M)
     spots, scores, facing = _spots(wanted)
     shoulders = np.column_stack([spots, np.full(len(spots), height + _SHOULDER_M)])
     clearance = obstacles.distance(spots) - robot.base_radius_m
     good = (clearance > 0) & _reaches(shoulders, wanted, robot.reach_m)
     for goal in wanted:
-        good &= _sees(scene, shoulders, goal)
+        good &= _sees(scene, shoulders, goal) & _before(spots, goal)
     if not good.any():
         raise TaskPackageError(_nowhere(scene, wanted, obstacles, height, robot))
     scores = np.round(scores + np.minimum(clearance, _CLEARANCE_M), 6)
@@ -127,7 +147,7 @@ def _middle(wanted: list[Goal]) -> Floats:
 def _spots(wanted: list[Goal]) -> tuple[Floats, Floats, Floats | None]:
     """((C, 2) bases to try, (C,) how good each is by its distance alone, the way (2,) to face or None)."""
     center, front = _middle(wanted), wanted[0].outward
-    if front is None or any(goal.outward is None for goal in wanted):
+    if front is None or not all(goal.from_ahead for goal in wanted):
         rings = np.array([(d, a) for d in _PICK_DISTANCES_M for a in _ANGLES])
         around = np.column_stack([np.cos(rings[:, 1]), np.sin(rings[:, 1])])
         return center + rings[:, :1] * around, -np.abs(rings[:, 0] - _PICK_DISTANCES_M[0]), None
@@ -146,11 +166,18 @@ def _reaches(shoulders: Floats, wanted: list[Goal], reach: float) -> Bools:
     return np.asarray(np.linalg.norm(points - shoulders[:, None], axis=2).max(axis=1) <= reach)
 
 
+def _before(spots: Floats, goal: Goal) -> Bools:
+    """(C,) whether a base stands in front of what opens to the front."""
+    if goal.outward is None:
+        return np.ones(len(spots), dtype=bool)
+    return np.asarray((spots - goal.points[0, :2]) @ goal.outward > _NEAREST_FRONT_M)
+
+
 def _sees(scene: Scene, shoulders: Floats, goal: Goal) -> Bools:
     """(C,) whether nothing stands between the shoulder and where the role is worked on."""
     aim = goal.points[0].copy()
     if goal.outward is None:
-        aim[2] = goal.entity.top + 0.02
+        aim[2] = max(float(aim[2]), goal.entity.top) + 0.02
     return in_sight(shoulders, aim, [e for e in scene.entities if e is not goal.entity and is_solid(e)])
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice, product
+from itertools import product
 
 import numpy as np
 
 from blueprint_tune.config.schema import GripperConfig, RoleConfig
 from blueprint_tune.errors import TaskPackageError, nearest
-from blueprint_tune.tasks.overlaps import Overlap, holds_things, inside
+from blueprint_tune.tasks.overlaps import Overlap, inside
+from blueprint_tune.tasks.racks import open_racks
+from blueprint_tune.tasks.regions import region
 from blueprint_tune.tasks.scene import Entity, Scene
 
 MAX_MASS_KG = 5.0
@@ -21,6 +23,8 @@ _OPEN_M = 0.25
 _WORKING_HEIGHT_M = 0.8
 _SLENDER = 1.5
 """Height over width up to which an object does not topple easily."""
+_TOGETHER_M, _APART_STEP_M = 0.6, 0.25
+"""Entities of one task as near to each other as this are as good as nearer ones; then every step is worse."""
 _SHOWN = 5
 _MAX_BINDINGS = 200
 _MAX_CANDIDATES = 40
@@ -45,22 +49,59 @@ class Casting:
         return f"role '{self.role}'{kind}{can}{kinds}"
 
 
+def member_names(role: str, config: RoleConfig) -> tuple[str, ...]:
+    """What the entities that play a role are called: the role itself, or ``item_0``, ``item_1``, …"""
+    return (role,) if config.count == 1 else tuple(f"{role}_{i}" for i in range(config.count))
+
+
 def bindings(castings: Sequence[Casting]) -> list[dict[str, Entity]]:
-    """Ways to give each role an entity of its own, best first. Raises TaskPackageError when there is none."""
-    ranked = [candidates(casting) for casting in castings]
-    orders = sorted(
-        product(*(range(min(len(r), _MAX_CANDIDATES)) for r in ranked)), key=lambda o: (sum(o), o)
-    )
-    chosen = ([ranked[i][k] for i, k in enumerate(order)] for order in orders)
-    distinct = (entities for entities in chosen if len({e.id for e in entities}) == len(entities))
-    roles = [casting.role for casting in castings]
-    found = [dict(zip(roles, entities, strict=True)) for entities in islice(distinct, _MAX_BINDINGS)]
+    """Ways to give each role entities of its own, best first: near to each other, then as preferred.
+
+    Raises TaskPackageError when there is none.
+    """
+    ranked = [_groups(casting) for casting in castings]
+    orders = product(*(range(min(len(groups), _MAX_CANDIDATES)) for groups in ranked))
+    chosen = ((order, [ranked[i][k] for i, k in enumerate(order)]) for order in orders)
+    names = [name for casting in castings for name in member_names(casting.role, casting.config)]
+    found = []
+    for order, groups in chosen:
+        entities = [entity for group in groups for entity in group]
+        if len({entity.id for entity in entities}) == len(entities):
+            found.append((_apart(entities), sum(order), order, dict(zip(names, entities, strict=True))))
     if not found:
         raise TaskPackageError(
             f"{castings[0].scene.id}: policy '{castings[0].policy}' needs a different entity for each of its "
-            f"roles {', '.join(roles)}, and the scene has too few that fit. Use another policy or scene."
+            f"roles {', '.join(names)}, and the scene has too few that fit. Use another policy or scene."
         )
-    return found
+    found.sort(key=lambda item: item[:3])
+    return [roles for *_, roles in found[:_MAX_BINDINGS]]
+
+
+def _groups(casting: Casting) -> list[tuple[Entity, ...]]:
+    """What can play a role, best first; for several members each candidate with those nearest to it."""
+    fitting, count = candidates(casting), casting.config.count
+    if len(fitting) < count:
+        names = ", ".join(f"'{entity.id}'" for entity in fitting)
+        raise TaskPackageError(
+            f"{casting.scene.id}: policy '{casting.policy}' needs {count} entities for its {casting}; "
+            f"only {names} fit. Use another policy or scene, or "
+            f"policy.roles.{casting.role}.count={len(fitting)}."
+        )
+    groups: dict[frozenset[str], tuple[Entity, ...]] = {}
+    for leader in fitting:
+        near = sorted(fitting, key=lambda e: (round(_distance(e, leader), 2), fitting.index(e)))[:count]
+        groups.setdefault(frozenset(entity.id for entity in near), tuple(near))
+    return sorted(groups.values(), key=lambda group: (_apart(group), fitting.index(group[0])))
+
+
+def _apart(entities: Sequence[Entity]) -> int:
+    """How far apart entities are, in steps too coarse to overrule preferences among neighbours."""
+    farthest = max(_distance(a, b) for a in entities for b in entities)
+    return max(0, round((farthest - _TOGETHER_M) / _APART_STEP_M))
+
+
+def _distance(a: Entity, b: Entity) -> float:
+    return float(np.linalg.norm(a.position - b.position))
 
 
 def candidates(casting: Casting) -> list[Entity]:
@@ -69,6 +110,8 @@ def candidates(casting: Casting) -> list[Entity]:
         return [_explicit(casting, casting.config.entity)]
     reasons = {entity.id: unfit(casting, entity) for entity in casting.scene.entities}
     fitting = [entity for entity in casting.scene.entities if reasons[entity.id] is None]
+    if casting.config.kind == "region":
+        fitting += [rack for rack in open_racks(casting.scene.entities) if unfit(casting, rack) is None]
     if not fitting:
         raise TaskPackageError(_nobody(casting, {name: reason for name, reason in reasons.items() if reason}))
     return sorted(fitting, key=lambda entity: _preference(casting, entity))
@@ -127,7 +170,10 @@ def _unfit_articulated(casting: Casting, entity: Entity) -> str | None:
 
 
 def _unfit_region(casting: Casting, entity: Entity) -> str | None:
-    return None if holds_things(entity) else f"is a {entity.category}, which holds nothing"
+    if region(entity) is None:
+        return f"is a {entity.category}, into or onto which nothing is put"
+    holder = inside(entity, casting.scene.entities)
+    return None if holder is None else f"is shut in by '{holder.id}'"
 
 
 def grasp_width(entity: Entity) -> float:
@@ -190,7 +236,7 @@ def _nobody(casting: Casting, reasons: dict[str, str]) -> str:
         right_kind = {
             "rigid": entity.movable,
             "articulated": entity.joint is not None,
-            "region": holds_things(entity),
+            "region": region(entity) is not None,
         }
         named = not role.categories or bool(
             entity.labels & {category.lower() for category in role.categories}

@@ -97,7 +97,8 @@ class Entity:
         affordances: lower case. position: (3,) centre of the box. quat: (4,) wxyz. size: (3,) own frame.
         shape: what fills the box (tasks/shapes.py); round ones stand along the own z. mass_kg, friction: as
             given or the class default. movable: it can be carried or pushed away.
-        interior: what is known of the inside of a hollow one.
+        interior: what is known of the inside of a hollow one. guesses: what of an entity that is made up
+            or moved for a task stands in for what the manifest does not say, a sentence each.
     """
 
     id: str
@@ -116,6 +117,7 @@ class Entity:
     joint: Joint | None = None
     handle: Handle | None = None
     interior: Interior = Interior()
+    guesses: tuple[str, ...] = ()
 
     @cached_property
     def rotation(self) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import degrees
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,8 +23,9 @@ from blueprint_tune.tasks.layout import Layout, lay_out
 from blueprint_tune.tasks.manifest import read_manifest
 from blueprint_tune.tasks.overlaps import Overlap, deep_overlaps, support
 from blueprint_tune.tasks.placement import Base, check_given, place
-from blueprint_tune.tasks.roles import Casting, bindings
-from blueprint_tune.tasks.scene import Entity, Scene
+from blueprint_tune.tasks.regions import fitted_socket, region
+from blueprint_tune.tasks.roles import Casting, bindings, member_names
+from blueprint_tune.tasks.scene import FRONT, Entity, Scene
 
 if TYPE_CHECKING:
     from blueprint_tune.mdp.state import Catalog
@@ -37,7 +38,8 @@ class TaskSpec:
     """What a simulator and an environment are built from.
 
     Attributes:
-        roles: role -> entity, in the policy's order. robot_base: x, y, z (m) and yaw (rad) of the base.
+        roles: role (or member of a role) -> entity, in the policy's order.
+        robot_base: x, y, z (m) and yaw (rad) of the base.
         free: bodies that move freely: roles of kind rigid in order, then clutter within the work area.
         jointed: articulated roles. static: colliders in reach, and things frozen where they are.
         pruned: drawn at most: out of reach, or inside something whose inside is not modelled.
@@ -59,6 +61,11 @@ class TaskSpec:
     guesses: tuple[str, ...]
     notes: tuple[str, ...]
     workspace: tuple[Floats, Floats]
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """What each of ``roles`` is: rigid, articulated or region."""
+        return _kinds(self.policy)
 
 
 def manifest_path(scene: SceneConfig) -> Path:
@@ -86,8 +93,10 @@ def bind(scene: Scene, cfg: ExperimentConfig) -> TaskSpec:
     overlaps = deep_overlaps(scene.entities)
     roles, base = _cast(scene, overlaps, cfg)
     _check_supports(scene, roles, overlaps)
-    layout = lay_out(scene, roles, cfg.policy.roles, overlaps, base, cfg.robot.reach_m)
-    notes = [*scene.notes, *_binding_notes(cfg, roles, base), *layout.notes, *layout.guesses]
+    layout = lay_out(scene, roles, _kinds(cfg.policy), overlaps, base, cfg.robot.reach_m)
+    made_up = [*_role_guesses(roles), *layout.guesses]
+    notes = [*scene.notes, *_binding_notes(cfg, roles, base), *layout.notes, *made_up]
+    guesses = (*_used_guesses(scene, layout), *made_up)
     return TaskSpec(
         scene=scene,
         policy=cfg.policy,
@@ -99,7 +108,7 @@ def bind(scene: Scene, cfg: ExperimentConfig) -> TaskSpec:
         jointed=tuple(layout.jointed),
         static=tuple(layout.static),
         pruned=tuple(layout.pruned),
-        guesses=(*_used_guesses(scene, layout), *layout.guesses),
+        guesses=guesses,
         notes=tuple(notes),
         workspace=_workspace(roles),
     )
@@ -118,14 +127,45 @@ def catalog(task: TaskSpec) -> Catalog:
     for role, entity in task.roles.items():
         frames.append(role)
         bodies[role] = (entity.id,)
-        if policy.roles[role].kind != "articulated":
+        if task.kinds[role] != "articulated":
             continue
         joints.append(f"{role}/joint")
         if entity.handle is not None:
             frames.append(f"{role}/handle")
             bodies[f"{role}/handle"] = (f"{entity.id}_handle",)
-    positions = tuple(name for name, term in policy.commands.items() if term.get("kind") == "position")
-    return Catalog(tuple(frames), tuple(joints), bodies, positions, tuple(policy.commands))
+    return Catalog(
+        tuple(frames),
+        tuple(joints),
+        bodies,
+        command_positions=tuple(n for n, term in policy.commands.items() if term.get("kind") == "position"),
+        commands=tuple(policy.commands),
+        members={
+            role: member_names(role, config) for role, config in policy.roles.items() if config.count > 1
+        },
+        regions={r: _half(e) for r, e in task.roles.items() if task.kinds[r] == "region"},
+        outward={
+            f"{role}/joint": float(entity.joint.axis @ FRONT)
+            for role, entity in task.roles.items()
+            if task.kinds[role] == "articulated" and entity.joint is not None
+        },
+        wrist=robot.arm_joints[-1],
+        boxes={r: _half_of(e.size) for r, e in task.roles.items() if task.kinds[r] == "rigid"},
+    )
+
+
+def _half(entity: Entity) -> tuple[float, float, float]:
+    found = region(entity)
+    assert found is not None, entity.id  # only entities that have one play such a role
+    return _half_of(found.size)
+
+
+def _half_of(size: Floats) -> tuple[float, float, float]:
+    x, y, z = (float(extent) / 2 for extent in size)
+    return x, y, z
+
+
+def _kinds(policy: PolicyConfig) -> dict[str, str]:
+    return {name: asked.kind for role, asked in policy.roles.items() for name in member_names(role, asked)}
 
 
 def _check_names(scene: Scene, robot: RobotConfig) -> None:
@@ -148,7 +188,8 @@ def _cast(scene: Scene, overlaps: list[Overlap], cfg: ExperimentConfig) -> tuple
         for role, config in cfg.policy.roles.items()
     ]
     failures = []
-    for roles in bindings(castings):
+    for bound in bindings(castings):
+        roles = _fitted(bound, cfg.policy)
         try:
             if cfg.scene.robot_base is not None:
                 return roles, check_given(scene, roles, cfg.robot, cfg.scene.robot_base)
@@ -156,6 +197,16 @@ def _cast(scene: Scene, overlaps: list[Overlap], cfg: ExperimentConfig) -> tuple
         except TaskPackageError as error:
             failures.append(error)
     raise failures[0]
+
+
+def _fitted(roles: dict[str, Entity], policy: PolicyConfig) -> dict[str, Entity]:
+    """The roles with holes made for the parts that belong in them."""
+    fitted = dict(roles)
+    for role, config in policy.roles.items():
+        if config.fits is not None:
+            socket, guess = fitted_socket(roles[role], roles[config.fits])
+            fitted[role] = replace(socket, guesses=(*socket.guesses, *((guess,) if guess else ())))
+    return fitted
 
 
 def _check_supports(scene: Scene, roles: dict[str, Entity], overlaps: list[Overlap]) -> None:
@@ -189,6 +240,13 @@ def _used_guesses(scene: Scene, layout: Layout) -> list[str]:
         "body": {entity.id for entity in (*layout.free, *layout.jointed)},
     }
     return [guess.text for guess in scene.guesses if guess.entity in used[guess.about]]
+
+
+def _role_guesses(roles: dict[str, Entity]) -> list[str]:
+    """What stands in for measurements of the places where things are put."""
+    places = [region(entity) for entity in roles.values()]
+    of_places = [guess for place in places if place is not None for guess in place.guesses]
+    return [*(guess for entity in roles.values() for guess in entity.guesses), *of_places]
 
 
 def _workspace(roles: dict[str, Entity]) -> tuple[Floats, Floats]:

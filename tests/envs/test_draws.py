@@ -22,12 +22,13 @@ def drawn(task: TaskSpec, **sections: dict[str, dict[str, Any]]) -> Episodes:
     bodies, joints = len(task.free), 9 + len(task.jointed)
     starts = Starts(
         joint_pos=np.zeros((COUNT, joints)),
+        joint_target=np.zeros((COUNT, 9)),
         body_pos=np.tile([e.position for e in task.free], (COUNT, 1, 1)).reshape(COUNT, bodies, 3),
         body_quat=np.tile([e.quat for e in task.free], (COUNT, 1, 1)).reshape(COUNT, bodies, 4),
         mass_scale=np.ones((COUNT, bodies)),
         friction_scale=np.ones((COUNT, bodies)),
     )
-    episodes = Episodes(starts, {})
+    episodes = Episodes(starts, {}, np.zeros((COUNT, 0), dtype=np.int64))
     draw = Draw(np.zeros(COUNT, dtype=np.int64), np.arange(COUNT), np.zeros(COUNT, dtype=np.int64))
     for apply in make_draws(policy, task):
         apply(draw, episodes)

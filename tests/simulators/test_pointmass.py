@@ -31,7 +31,7 @@ def holding(new_env: NewEnv, mass_scale: float = 1.0, friction_scale: float = 1.
     starts = simulator.nominal.take(np.zeros(2, dtype=np.int64))
     starts.body_pos[:, 0] = simulator.state.frame_pos[:, 0]
     starts.mass_scale[:], starts.friction_scale[:] = mass_scale, friction_scale
-    starts.joint_pos[:, 7:9] = 0.0
+    starts.joint_pos[:, 7:9] = starts.joint_target[:, 7:9] = 0.0
     simulator.reset(np.arange(2), starts)
     simulator.step(round(1.0 / simulator.physics_dt_s))
     return simulator
@@ -54,6 +54,7 @@ def test_three_joints_are_the_axes_of_the_gantry(new_env: NewEnv) -> None:
     starts = simulator.nominal.take(np.zeros(4, dtype=np.int64))
     starts.joint_pos[:, :3] += np.vstack([np.zeros(3), np.eye(3)])
     starts.joint_pos[:, 3:7] += 0.5
+    starts.joint_target[:] = starts.joint_pos[:, :9]
     simulator.reset(np.arange(4), starts)
     went = simulator.state.frame_pos[1:, 0] - simulator.state.frame_pos[0, 0]
     axes = [[np.cos(yaw), np.sin(yaw), 0], [-np.sin(yaw), np.cos(yaw), 0], [0, 0, 1]]

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from blueprint_tune.config.schema import RoleConfig
 from blueprint_tune.tasks.layout import Layout, in_reach, lay_out
 from blueprint_tune.tasks.overlaps import deep_overlaps
 from blueprint_tune.tasks.scene import Scene
@@ -21,8 +20,8 @@ REACH = 0.855
 def sort_out(scene: Scene, **roles: str) -> Layout:
     cast = {role: scene.by_id[name] for role, name in roles.items()}
     kinds = {
-        r: RoleConfig(kind="rigid" if e.movable else "articulated" if e.joint else "region")
-        for r, e in cast.items()
+        role: "rigid" if entity.movable else "articulated" if entity.joint else "region"
+        for role, entity in cast.items()
     }
     return lay_out(scene, cast, kinds, deep_overlaps(scene.entities), BASE, REACH)
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
 from blueprint_tune.errors import SimulatorError
 from blueprint_tune.simulators.mujoco.scene_builder import CompiledScene
+from blueprint_tune.tasks.geometry import quat_about, quat_matrix
+from blueprint_tune.tasks.roles import grasp_width
 from blueprint_tune.tasks.spec import TaskSpec
 
 Floats = NDArray[np.float64]
@@ -19,29 +23,100 @@ DAMPING = 0.05
 SLANT_RAD = np.pi / 4
 MAX_ITERATIONS = 200
 MAX_GUESSES = 40
+NUM_SPREAD = 256
+"""Postures among which an episode's start is drawn where a policy spreads the start pose."""
+GRIP_BELOW_TOP_M = 0.012
+"""How deep the finger tips reach down beside a part that is held at the start."""
 ENOUGH_ROOM_RAD = 0.3
 """Postures nearer than this to a joint limit are avoided: a start there leaves no way out."""
 
 
-def start_joint_positions(compiled: CompiledScene, task: TaskSpec) -> Floats:
-    """Arm joints (A,) in rad that bring the end effector to the policy's start pose.
+@dataclass(frozen=True)
+class Postures:
+    """K postures in which episodes may start.
 
-    Raises SimulatorError naming the frame and the remaining distance when the pose is out of reach.
+    Attributes:
+        arm: (K, A) rad or m. fingers_m, fingers_target_m: of every finger joint.
+        held: the body that the closed gripper holds, with its pose: (K, 3) m, (K, 4) wxyz; None = nothing.
     """
-    home = np.asarray(task.robot.home_rad)
-    frame = task.policy.start.near or "its home posture"
+
+    arm: Floats
+    fingers_m: float
+    fingers_target_m: float
+    held: str | None
+    held_pos: Floats
+    held_quat: Floats
+
+
+def start_postures(compiled: CompiledScene, task: TaskSpec) -> Postures:
+    """Postures that bring the end effector to the policy's start pose; NUM_SPREAD of them if it is spread.
+
+    Raises SimulatorError naming the frame and the remaining distance when a pose is out of reach.
+    """
     model = compiled.model
     data = mujoco.MjData(model)
     position, rotation = _start_pose(model, data, task)
-    solved, error_m = _best_solution(model, data, task, home, position, rotation)
-    if error_m > POSITION_TOLERANCE_M:
-        base = np.asarray(task.robot_base[:3])
+    home = np.asarray(task.robot.home_rad)
+    first, error_m = _best_solution(model, data, task, home, position, rotation)
+    _check_reached(task, position, error_m)
+    poses, arm = [(position, rotation)], [first]
+    if task.policy.start.spread_m is not None or task.policy.start.spread_twist_rad > 0:
+        poses = _spread(task, position, rotation)
+        solved = [_solve(model, data, task, first, *pose) for pose in poses]
+        for pose, (_, off_m) in zip(poses, solved, strict=True):
+            _check_reached(task, pose[0], off_m)
+        arm = [joints for joints, _ in solved]
+    return _with_gripper(task, np.array(arm), poses)
+
+
+def _check_reached(task: TaskSpec, position: Floats, error_m: float) -> None:
+    if error_m <= POSITION_TOLERANCE_M:
+        return
+    frame = task.policy.start.near or "its home posture"
+    base = np.asarray(task.robot_base[:3])
+    raise SimulatorError(
+        f"robot '{task.robot.name}' cannot reach its start pose near '{frame}' "
+        f"({np.linalg.norm(position - base):.2f} m from its base, off by {error_m * 100:.1f} cm). "
+        "Move the robot (scene.robot_base=[x,y,z,yaw]) or change policy.start.offset_m or spread_m."
+    )
+
+
+def _spread(task: TaskSpec, position: Floats, rotation: Floats) -> list[tuple[Floats, Floats]]:
+    """Start poses drawn around the first, always the same ones."""
+    start, yaw = task.policy.start, task.robot_base[3]
+    ahead = quat_matrix(quat_about((0, 0, 1), yaw))
+    rng = np.random.default_rng(0)
+    half = np.array([*(start.spread_m or (0.0, 0.0, 0.0)), start.spread_twist_rad])
+    drawn = rng.uniform(-half, half, (NUM_SPREAD, 4))
+    return [
+        (position + ahead @ offset[:3], rotation @ quat_matrix(quat_about((0, 0, 1), offset[3])))
+        for offset in drawn
+    ]
+
+
+def _with_gripper(task: TaskSpec, arm: Floats, poses: list[tuple[Floats, Floats]]) -> Postures:
+    gripper, role = task.robot.gripper, task.policy.start.holds
+    fingers_m = 0.0
+    if gripper is not None:
+        fingers_m = gripper.closed_m if task.policy.actions.gripper == "closed" else gripper.open_m
+    if role is None:
+        return Postures(arm, fingers_m, fingers_m, None, np.zeros((0, 3)), np.zeros((0, 4)))
+    if gripper is None:
         raise SimulatorError(
-            f"robot '{task.robot.name}' cannot reach its start pose near '{frame}' "
-            f"({np.linalg.norm(position - base):.2f} m from its base, off by {error_m * 100:.1f} cm). "
-            "Move the robot (scene.robot_base=[x,y,z,yaw]) or change policy.start.offset_m."
+            f"robot '{task.robot.name}' has no gripper, in which policy '{task.policy.name}' starts with "
+            f"'{role}'. Use another robot, or policy.start.holds=null."
         )
-    return solved
+    part = task.roles[role]
+    below = float(part.size[2]) / 2 - GRIP_BELOW_TOP_M
+    held_pos = np.array([position - (0.0, 0.0, below) for position, _ in poses])
+    # the hand points down: the part stands upright in it, its x axis along the hand's
+    held_quat = np.array([_yaw_quat(rotation[:, 0]) for _, rotation in poses])
+    share = (grasp_width(part) / gripper.max_width_m) * (gripper.open_m - gripper.closed_m)
+    return Postures(arm, gripper.closed_m + share, gripper.closed_m, part.id, held_pos, held_quat)
+
+
+def _yaw_quat(forward: Floats) -> Floats:
+    return quat_about((0, 0, 1), float(np.arctan2(forward[1], forward[0])))
 
 
 def _best_solution(

@@ -234,6 +234,8 @@ def _frame_object(task: TaskSpec, frame: str) -> tuple[mujoco.mjtObj, str]:
         return mujoco.mjtObj.mjOBJ_SITE, task.robot.ee_site
     role, _, part = frame.partition("/")
     entity = task.roles[role].id
+    if task.kinds[role] == "region":
+        return mujoco.mjtObj.mjOBJ_SITE, f"{entity}_region"
     return mujoco.mjtObj.mjOBJ_XBODY, f"{entity}_{part}" if part else entity
 
 

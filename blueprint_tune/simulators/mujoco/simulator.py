@@ -15,7 +15,7 @@ from torch import Tensor
 from blueprint_tune.errors import SimulatorError
 from blueprint_tune.mdp.state import Catalog, SceneState
 from blueprint_tune.simulators.base import Simulator, Starts
-from blueprint_tune.simulators.mujoco.kinematics import start_joint_positions
+from blueprint_tune.simulators.mujoco.kinematics import Postures, start_postures
 from blueprint_tune.simulators.mujoco.render import render_environment
 from blueprint_tune.simulators.mujoco.scene_builder import CompiledScene, compile_scene
 from blueprint_tune.tasks.spec import TaskSpec
@@ -35,7 +35,7 @@ class MujocoSimulator(Simulator):
     ) -> None:
         _keep_warnings_out_of_files()
         compiled = compile_scene(task, catalog)
-        start = start_joint_positions(compiled, task)
+        postures = start_postures(compiled, task)
         self.num_envs, self.device = num_envs, "cpu"
         self.physics_dt_s = task.physics.dt_s
         self.robot_joints = compiled.robot_joints
@@ -49,7 +49,7 @@ class MujocoSimulator(Simulator):
         self._bind_randomized_fields()
         self.joint_limits = np.array([compiled.model.joint(n).range for n in self.joint_names])
         self.state.joint_limits = torch.from_numpy(self.joint_limits).float()
-        self.nominal = self._nominal(task, start)
+        self.nominal = self._nominal(task, postures)
         everyone = np.arange(num_envs)
         self.reset(everyone, self.nominal.take(np.zeros(num_envs, dtype=np.int64)))
 
@@ -91,31 +91,37 @@ class MujocoSimulator(Simulator):
         self._mass_scale = np.ones((self.num_envs, len(self._bodies)))
         self._friction_scale = np.ones((self.num_envs, len(self._bodies)))
 
-    def _nominal(self, task: TaskSpec, start: NDArray[np.float64]) -> Starts:
-        model = self._compiled.model
-        gripper = task.robot.gripper
-        fingers = [gripper.open_m] * len(gripper.joints) if gripper else []
+    def _nominal(self, task: TaskSpec, postures: Postures) -> Starts:
+        model, k = self._compiled.model, len(postures.arm)
+        gripper, count = task.robot.gripper, len(task.free)
+        fingers = np.full((k, len(gripper.joints) if gripper else 0), postures.fingers_m)
+        closing = np.full_like(fingers, postures.fingers_target_m)
         fixtures = [model.joint(name).range[0] for name in self._compiled.fixture_joints]
-        count = len(task.free)
+        body_pos = np.array([e.position for e in task.free], dtype=np.float64).reshape(1, count, 3)
+        body_quat = np.array([e.quat for e in task.free], dtype=np.float64).reshape(1, count, 4)
+        body_pos, body_quat = np.repeat(body_pos, k, axis=0), np.repeat(body_quat, k, axis=0)
+        if postures.held is not None:
+            column = [entity.id for entity in task.free].index(postures.held)
+            body_pos[:, column], body_quat[:, column] = postures.held_pos, postures.held_quat
         return Starts(
-            joint_pos=np.array([[*start, *fingers, *fixtures]]),
-            body_pos=np.array([e.position for e in task.free], dtype=np.float64).reshape(1, count, 3),
-            body_quat=np.array([e.quat for e in task.free], dtype=np.float64).reshape(1, count, 4),
-            mass_scale=np.ones((1, count)),
-            friction_scale=np.ones((1, count)),
+            joint_pos=np.hstack([postures.arm, fingers, np.tile(fixtures, (k, 1))]),
+            joint_target=np.hstack([postures.arm, closing]),
+            body_pos=body_pos,
+            body_quat=body_quat,
+            mass_scale=np.ones((k, count)),
+            friction_scale=np.ones((k, count)),
         )
 
     def reset(self, env_ids: NDArray[np.int64], starts: Starts) -> None:
         """See :meth:`Simulator.reset`."""
         joints = len(self.joint_names)
-        robot = len(self.robot_joints)
         self._qpos[env_ids, :joints] = starts.joint_pos
         bodies = np.concatenate([starts.body_pos, starts.body_quat], axis=2)
         self._qpos[env_ids, joints:] = bodies.reshape(len(env_ids), -1)
         self._qvel[env_ids] = 0.0
         self._warmstart[env_ids] = 0.0
-        self._ctrl[env_ids] = starts.joint_pos[:, :robot]
-        self.state.joint_targets[env_ids] = torch.from_numpy(starts.joint_pos[:, :robot]).float()
+        self._ctrl[env_ids] = starts.joint_target
+        self.state.joint_targets[env_ids] = torch.from_numpy(starts.joint_target).float()
         self._scale_bodies(env_ids, starts)
         self._batch.forward(env_ids.astype(np.int32), VELOCITY_STAGE)
         self._refresh_rows(torch.from_numpy(env_ids))

@@ -11,7 +11,7 @@ import pytest
 
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.errors import SimulatorError
-from blueprint_tune.simulators.mujoco.kinematics import start_joint_positions
+from blueprint_tune.simulators.mujoco.kinematics import start_postures
 from blueprint_tune.simulators.mujoco.scene_builder import CompiledScene, compile_scene
 from blueprint_tune.tasks.spec import TaskSpec, bind_task, catalog
 
@@ -22,7 +22,7 @@ OUT = {"down": [0.0, 0.0, -1.0], "slanted": [0.5**0.5, 0.0, -(0.5**0.5)], "forwa
 
 def solved(task: TaskSpec) -> tuple[CompiledScene, mujoco.MjData]:
     compiled = compile_scene(task, catalog(task))
-    joints = start_joint_positions(compiled, task)
+    (joints,) = start_postures(compiled, task).arm
     data = mujoco.MjData(compiled.model)
     for name, angle in zip(task.robot.arm_joints, joints, strict=True):
         data.joint(name).qpos[0] = angle
