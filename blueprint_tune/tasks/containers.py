@@ -10,12 +10,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from blueprint_tune.tasks.geometry import Floats
 from blueprint_tune.tasks.scene import Entity
 
 BOARD_SPACING_M = 0.35
 """Usual distance from board to board: what bookcases and store shelves are drilled for."""
 HOLE_SHARE, DEPTH_SHARE = 0.5, 0.8
 """A socket that is not described: of its width and of its height that the hole takes."""
+HANDLE_FROM = 1.15
+"""A cup has a handle when it is longer than wide by this factor; 8.5 x 8.5 cm leave no room for one."""
 _BOARD_M = 0.02
 
 
@@ -25,6 +28,13 @@ class Hole(NamedTuple):
     width_m: float
     depth_m: float
     round: bool
+
+
+class Vessel(NamedTuple):
+    """The round body of a cup or bowl: its outer diameter, and where its axis is: (2,) m in the own frame."""
+
+    diameter_m: float
+    axis: Floats
 
 
 class Bay(NamedTuple):
@@ -44,6 +54,15 @@ def wall_m(entity: Entity) -> float:
     if entity.shape in ("cup", "bowl"):
         return float(np.clip(0.06 * across, 0.0025, 0.006))
     return float(np.clip(0.03 * across, 0.005, 0.015))
+
+
+def vessel(entity: Entity) -> Vessel:
+    """The round body. What a cup is longer one way than the other is taken by its handle, on the + side."""
+    across = entity.size[:2]
+    longer, shorter = float(across.max()), float(across.min())
+    if entity.shape != "cup" or longer < HANDLE_FROM * shorter:
+        return Vessel(float(across.mean()), np.zeros(2))
+    return Vessel(shorter, np.where(across == longer, (shorter - longer) / 2, 0.0))
 
 
 def floor_m(entity: Entity) -> float:

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from blueprint_tune.errors import TaskPackageError
-from blueprint_tune.tasks.containers import bays, boards, floor_m, hole, wall_m
+from blueprint_tune.tasks.containers import bays, boards, floor_m, hole, vessel, wall_m
 from blueprint_tune.tasks.geometry import Floats
 from blueprint_tune.tasks.scene import FRONT, Entity, Interior
 
@@ -46,8 +46,11 @@ class Region:
 def region(entity: Entity) -> Region | None:
     """The inside of a container, one bay of a shelf, the room above a pallet or a zone; or None."""
     match entity.shape:
-        case "bin" | "rack" | "cup" | "bowl":
-            return _inside(entity)
+        case "bin" | "rack":
+            return _inside(entity, entity.size[:2], np.zeros(2))
+        case "cup" | "bowl":
+            body = vessel(entity)
+            return _inside(entity, np.full(2, body.diameter_m), body.axis)
         case "shelf":
             return _bay(entity)
         case "pallet" | "zone":
@@ -121,7 +124,8 @@ def _upwards(entity: Entity, across: Floats, floor: float, height: float, guesse
     return Region(np.array([0.0, 0.0, middle]), np.array([*across, height]), "up", guesses)
 
 
-def _inside(entity: Entity) -> Region:
+def _inside(entity: Entity, across: Floats, axis: Floats) -> Region:
+    """Within walls that stand around ``across`` (2,) m, their middle at ``axis`` (2,)."""
     wall, floor, rim = wall_m(entity), floor_m(entity), float(entity.size[2])
     guesses = []
     if entity.interior.wall_m is None:
@@ -132,7 +136,8 @@ def _inside(entity: Entity) -> Region:
         guesses.append(
             f"{entity.id}: what is up to {100 * _ABOVE_RIM_M:.0f} cm above the rim of a rack counts as in it."
         )
-    return _upwards(entity, entity.size[:2] - 2 * wall, floor, top - floor, tuple(guesses))
+    found = _upwards(entity, across - 2 * wall, floor, top - floor, tuple(guesses))
+    return replace(found, center=found.center + np.array([*axis, 0.0]))
 
 
 def _bay(entity: Entity) -> Region | None:

@@ -20,20 +20,10 @@ from blueprint_tune.config.paths import assets_dir
 from blueprint_tune.config.schema import PhysicsConfig, RobotConfig
 from blueprint_tune.errors import SimulatorError, nearest
 from blueprint_tune.mdp.state import Catalog
+from blueprint_tune.simulators.mujoco.bodies import STATIC_CONTACT, add_drawn, add_free, add_static
 from blueprint_tune.simulators.mujoco.fixtures import add_fixture
 from blueprint_tune.tasks.scene import Entity
 from blueprint_tune.tasks.spec import TaskSpec
-
-STATIC_CONTACT = {"contype": 0, "conaffinity": 6}
-FREE_CONTACT = {"contype": 4, "conaffinity": 6}
-NO_CONTACT = {"contype": 0, "conaffinity": 0}
-DRAWN_ONLY_GROUP = 2
-
-OBJECT_FRICTION = [1.0, 0.02, 0.0001]
-"""Sliding, torsional (m) and rolling (m) friction of an object whose manifest gives none."""
-
-STIFF_SOLIMP = [0.95, 0.99, 0.001, 0.5, 2.0]
-"""Contact impedance: with MuJoCo's default an arm presses a tin centimetres into a table."""
 
 _ROLE_RGBA = [0.85, 0.36, 0.22, 1.0]
 _PALETTE = ([0.76, 0.70, 0.60, 1], [0.58, 0.62, 0.66, 1], [0.68, 0.60, 0.50, 1], [0.80, 0.80, 0.78, 1])
@@ -82,10 +72,13 @@ def compile_scene(task: TaskSpec, catalog: Catalog) -> CompiledScene:
     _light(spec)
     for entity in task.jointed:
         add_fixture(world, entity, _rgba(entity, role=True))
+    roles = [entity.id for entity in task.roles.values()]
     for entity in task.free:
-        _add_free(world, entity, entity in task.roles.values())
-    for index, entity in enumerate((*task.static, *task.pruned)):
-        _add_static(world, entity, index < len(task.static))
+        add_free(world, entity, _rgba(entity, entity.id in roles))
+    for entity in task.static:
+        add_static(world, entity, _rgba(entity, entity.id in roles), entity.id in roles)
+    for entity in task.pruned:
+        add_drawn(world, entity, _rgba(entity))
     _add_floor(world)
     layout = _add_sensors(spec, task, catalog)
     model = _compile(spec, task)
@@ -119,7 +112,8 @@ def _place_robot(spec: mujoco.MjSpec, task: TaskSpec) -> None:
             size=[radius, z / 2, 0],
             pos=[x, y, z / 2],
             rgba=[0.25, 0.27, 0.3, 1],
-            **NO_CONTACT,
+            contype=0,
+            conaffinity=0,
         )
 
 
@@ -150,48 +144,6 @@ def _rgba(entity: Entity, role: bool = False) -> list[float]:
     if role:
         return _ROLE_RGBA
     return list(_PALETTE[sum(entity.category.encode()) % len(_PALETTE)])
-
-
-def _shape(entity: Entity) -> tuple[mujoco.mjtGeom, list[float]]:
-    x, y, z = entity.size
-    if entity.shape in ("cylinder", "cup", "bowl", "plate", "bottle"):
-        return mujoco.mjtGeom.mjGEOM_CYLINDER, [(x + y) / 4, z / 2, 0]
-    return mujoco.mjtGeom.mjGEOM_BOX, [x / 2, y / 2, z / 2]
-
-
-def _add_free(world: mujoco.MjsBody, entity: Entity, role: bool) -> None:
-    body = world.add_body(name=entity.id, pos=entity.position, quat=entity.quat)
-    body.add_freejoint(name=f"{entity.id}_free")
-    kind, size = _shape(entity)
-    body.add_geom(
-        name=entity.id,
-        type=kind,
-        size=size,
-        mass=entity.mass_kg,
-        condim=3,
-        solimp=STIFF_SOLIMP,
-        friction=[entity.friction, *OBJECT_FRICTION[1:]],
-        rgba=_rgba(entity, role),
-        **FREE_CONTACT,
-    )
-
-
-def _add_static(world: mujoco.MjsBody, entity: Entity, collides: bool) -> None:
-    kind, size = _shape(entity)
-    contact = STATIC_CONTACT if collides else NO_CONTACT
-    group = 0 if collides else DRAWN_ONLY_GROUP
-    world.add_geom(
-        name=entity.id,
-        type=kind,
-        size=size,
-        pos=entity.position,
-        quat=entity.quat,
-        friction=[entity.friction, *OBJECT_FRICTION[1:]],
-        solimp=STIFF_SOLIMP,
-        rgba=_rgba(entity),
-        group=group,
-        **contact,
-    )
 
 
 def _add_floor(world: mujoco.MjsBody) -> None:
@@ -274,6 +226,6 @@ def _describe(model: mujoco.MjModel, task: TaskSpec, layout: SensorLayout) -> Co
         robot_joints=robot_joints,
         fixture_joints=tuple(f"{entity.id}_joint" for entity in task.jointed),
         free_bodies=free,
-        free_geoms=tuple((model.geom(name).id,) for name in free),
+        free_geoms=tuple(tuple(np.flatnonzero(model.geom_bodyid == model.body(n).id).tolist()) for n in free),
         pad_geoms=pads,
     )
