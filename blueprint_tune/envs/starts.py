@@ -62,8 +62,10 @@ class StartSampler:
     def _draw(self, draw: Draw) -> Episodes:
         k = len(draw.slots)
         starts = self._simulator.nominal.take(np.zeros(k, dtype=np.int64))
-        arm = len(self._task.robot.arm_joints)
+        robot = self._task.robot
+        arm = len(robot.chain)
         noise = draw.uniform("robot_joints", arm) * 2.0 - 1.0
+        noise *= [robot.weights.get(name, 1.0) for name in robot.chain]
         limits = self._simulator.joint_limits[:arm]
         joints = starts.joint_pos[:, :arm] + noise * self._joint_noise_rad
         starts.joint_pos[:, :arm] = np.clip(joints, limits[:, 0], limits[:, 1])

@@ -45,7 +45,7 @@ class MujocoSimulator(Simulator):
         self._compiled = compiled
         self._batch = Batch(compiled.model, num_envs, num_threads, persistent=True)
         self._bind_state(catalog, num_actions)
-        self._bind_arm(catalog, len(task.robot.arm_joints))
+        self._bind_arm(catalog, len(task.robot.chain))
         self._bind_randomized_fields()
         self.joint_limits = np.array([compiled.model.joint(n).range for n in self.joint_names])
         self.state.joint_limits = torch.from_numpy(self.joint_limits).float()
@@ -93,7 +93,7 @@ class MujocoSimulator(Simulator):
 
     def _nominal(self, task: TaskSpec, start: NDArray[np.float64]) -> Starts:
         model = self._compiled.model
-        gripper = task.robot.gripper
+        gripper = task.robot.hand
         fingers = [gripper.open_m] * len(gripper.joints) if gripper else []
         fixtures = [model.joint(name).range[0] for name in self._compiled.fixture_joints]
         count = len(task.free)

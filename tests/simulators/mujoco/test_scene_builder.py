@@ -66,7 +66,7 @@ def test_joints_are_robot_then_fixtures_then_free_bodies(bound, overrides: tuple
     task, compiled = bound(overrides)
     model = compiled.model
     names = [model.joint(j).name for j in range(model.njnt)]
-    robot = [*task.robot.arm_joints, *task.robot.gripper.joints]
+    robot = [*task.robot.chain, *task.robot.hand.joints]
     fixtures = [f"{entity.id}_joint" for entity in task.jointed]
     assert names == [*robot, *fixtures, *(f"{entity.id}_free" for entity in task.free)]
     assert compiled.robot_joints == tuple(robot) and compiled.fixture_joints == tuple(fixtures)
