@@ -25,6 +25,8 @@ FULL_EFFORT_AT = {"hinge": 0.1, "slide": 0.01}
 """rad, m: error at which an added servo gives all its effort."""
 ROTOR_PER_EFFORT = 1e-3
 """Least armature (kg m²) of an added servo per N m of effort: keeps its stiffest loop stable at 8 ms."""
+ARMATURE_PER_DAMPING_S = 4e-3
+"""Least armature of an added servo per N s/m of passive damping: lighter fingers lose their grip at 8 ms."""
 FINGER_ARMATURE_KG = 1.0
 """Of a sliding finger: lighter ones are thrown off small objects by their own grip."""
 GRIPPER_PREFIX = "gripper_"
@@ -164,9 +166,10 @@ def _add_servos(spec: mujoco.MjSpec, robot: RobotConfig) -> None:
 
 def _set_joint(joint: mujoco.MjsJoint, servo: ServoConfig, finger: bool) -> None:
     slides = joint.type == mujoco.mjtJoint.mjJNT_SLIDE
+    damping = max(joint.damping[0], servo.effort / servo.speed)
     least = FINGER_ARMATURE_KG if finger and slides else ROTOR_PER_EFFORT * servo.effort
-    joint.armature = max(joint.armature, least)
-    joint.damping = [max(joint.damping[0], servo.effort / servo.speed), 0, 0]
+    joint.armature = max(joint.armature, least, ARMATURE_PER_DAMPING_S * damping if finger else 0.0)
+    joint.damping = [damping, 0, 0]
     joint.actfrclimited = mujoco.mjtLimited.mjLIMITED_FALSE  # the servo's own force range stands for it
     if servo.range is not None:
         joint.range = servo.range

@@ -93,12 +93,13 @@ class MujocoSimulator(Simulator):
 
     def _nominal(self, task: TaskSpec, start: NDArray[np.float64]) -> Starts:
         model = self._compiled.model
+        base = [0.0] * len(task.robot.driven_base)
         gripper = task.robot.hand
         fingers = [gripper.open_m] * len(gripper.joints) if gripper else []
         fixtures = [model.joint(name).range[0] for name in self._compiled.fixture_joints]
         count = len(task.free)
         return Starts(
-            joint_pos=np.array([[*start, *fingers, *fixtures]]),
+            joint_pos=np.array([[*base, *start, *fingers, *fixtures]]),
             body_pos=np.array([e.position for e in task.free], dtype=np.float64).reshape(1, count, 3),
             body_quat=np.array([e.quat for e in task.free], dtype=np.float64).reshape(1, count, 4),
             mass_scale=np.ones((1, count)),

@@ -256,7 +256,7 @@ def test_the_robot_stands_where_the_task_puts_it(bound) -> None:
             {"arm_joints": ["panda_joint2", "panda_joint1"]},
             "its actuators must drive panda_joint2, panda_joint1,",
         ),
-        ({"ee_site": "tip"}, "with robot 'franka' does not compile"),
+        ({"ee_site": "tip"}, "has no site 'tip' for its end effector. Available: ee."),
     ],
 )
 def test_a_robot_that_is_not_what_its_config_says_is_refused(
