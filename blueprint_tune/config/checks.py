@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import yaml
+
+from blueprint_tune.config import paths
 from blueprint_tune.config.schema import (
     AgentConfig,
     EvaluationConfig,
     ExperimentConfig,
     PhysicsConfig,
+    PolicyConfig,
     RobotConfig,
     SweepConfig,
 )
+from blueprint_tune.errors import nearest
 
 _TARGET_HOMES = {"scheduler": "ray.tune.schedulers", "searcher": "ray.tune.search"}
 
@@ -23,6 +28,7 @@ def cross_checks(cfg: ExperimentConfig) -> list[str]:
         *_learning(cfg.agent, cfg.backend.num_envs),
         *_budget(cfg),
         *_robot(cfg.robot),
+        *_robot_for_policy(cfg.robot, cfg.policy),
         *_physics(cfg.physics),
         *_episode(cfg),
         *_evaluation(cfg.evaluation),
@@ -70,11 +76,48 @@ def _robot(robot: RobotConfig) -> Iterator[str]:
             f"robot.home_rad has {len(robot.home_rad)} angles for {len(robot.arm_joints)} joints in"
             " robot.arm_joints; give one angle for each joint."
         )
-    if robot.gripper and robot.gripper.closed_m >= robot.gripper.open_m:
+    if robot.gripper not in robot.grippers:
+        yield f"robot '{robot.name}' has no gripper '{robot.gripper}'. {nearest(robot.gripper, robot.grippers)}"
+    for name, gripper in robot.grippers.items():
+        if gripper and gripper.closed_m >= gripper.open_m:
+            key = f"robot.grippers.{name}"
+            yield (
+                f"{key}.closed_m={gripper.closed_m} is not below {key}.open_m={gripper.open_m};"
+                " joint positions grow as the gripper opens."
+            )
+    if robot.base == "planar" and not robot.base_joints:
+        mobile = [name for name, other in shipped_robots().items() if other.get("base_joints")]
+        use = "".join(f" Use robot={name} robot.base=planar." for name in mobile if name != robot.name)
+        yield f"robot.base=planar: robot '{robot.name}' has no mobile base, it can only be held.{use}"
+
+
+def _robot_for_policy(robot: RobotConfig, policy: PolicyConfig) -> Iterator[str]:
+    """Why a robot cannot do a policy type at all, and the nearest that can."""
+    grasping = [name for name, gripper in robot.grippers.items() if gripper is not None]
+    if policy.grasps and robot.grippers.get(robot.gripper, True) is None:
+        others = [f"robot={name}" for name, tree in shipped_robots().items() if has_gripper(tree)]
+        own = [f"robot={robot.name} robot.gripper={name}" for name in grasping]
         yield (
-            f"robot.gripper.closed_m={robot.gripper.closed_m} is not below"
-            f" robot.gripper.open_m={robot.gripper.open_m}; joint positions grow as the gripper opens."
+            f"robot '{robot.name}' has no gripper; policy '{policy.name}' grasps."
+            f" Use {', or '.join([*others[-1:], *own])}."
         )
+    if policy.mobile_base and not robot.driven_base:
+        mobile = [name for name, tree in shipped_robots().items() if tree.get("base_joints")]
+        yield (
+            f"robot '{robot.name}' stands still; policy '{policy.name}' drives."
+            f" Use {', or '.join(f'robot={name} robot.base=planar' for name in mobile)}."
+        )
+
+
+def shipped_robots() -> dict[str, dict[str, Any]]:
+    """The settings of every robot that ships with the program."""
+    files = sorted((paths.conf_dir() / "robot").glob("*.yaml"))
+    return {file.stem: yaml.safe_load(file.read_text()) for file in files}
+
+
+def has_gripper(robot: dict[str, Any]) -> bool:
+    """Whether a robot file mounts a gripper unless asked otherwise."""
+    return robot["grippers"][robot["gripper"]] is not None
 
 
 def _physics(physics: PhysicsConfig) -> Iterator[str]:

@@ -41,6 +41,11 @@ def assets_dir() -> Path:
     return _PACKAGE / "assets"
 
 
+def robot_file(model: str) -> Path:
+    """The file of ``robot.model``: a path where such a file exists, else a name under our own robots."""
+    return Path(model) if Path(model).is_file() else assets_dir() / "robots" / model
+
+
 def user_conf_dirs() -> list[Path]:
     """The folders named by ``BLUEPRINT_TUNE_CONF``, in order, whether or not they exist."""
     return [Path(entry).resolve() for entry in os.environ.get(CONF_ENV, "").split(os.pathsep) if entry]

@@ -44,6 +44,38 @@ class GripperConfig:
     open_m: float
     closed_m: float
     max_width_m: Positive
+    model: str | None = None
+    """MJCF file of a gripper that is no part of the robot's model; it takes the place of ``replaces``."""
+    replaces: str | None = None
+    """The body of the robot's model that makes way for ``model``."""
+    collision_bodies: list[str] = Field(default_factory=list)
+    """Bodies of ``model`` whose contacts count as collisions."""
+
+
+@dataclass(config=_STRICT)
+class EndEffectorConfig:
+    """Where to put the end effector's site in a model that has none: relative to a body."""
+
+    body: str
+    offset_m: Annotated[list[float], Field(min_length=3, max_length=3)] = Field(
+        default_factory=lambda: [0.0] * 3
+    )
+    rpy_rad: Annotated[list[float], Field(min_length=3, max_length=3)] = Field(
+        default_factory=lambda: [0.0] * 3
+    )
+    """Roll, pitch, yaw about the body's axes (URDF's convention): z must come to point out of the gripper."""
+
+
+@dataclass(config=_STRICT)
+class ServoConfig:
+    """The motor of a joint whose model has no actuator. N and m for a joint that slides."""
+
+    effort: Positive
+    """Largest torque or force, N m or N."""
+    speed: Positive
+    """Largest speed, rad/s or m/s: reached without load at full effort."""
+    range: Range | None = None
+    """Limits of a joint whose model has none."""
 
 
 @dataclass(config=_STRICT)
@@ -52,16 +84,77 @@ class RobotConfig:
 
     name: str
     model: str
-    """MJCF file: a name under the package's assets/robots, or a path."""
+    """MJCF or URDF file: a name under the package's assets/robots, or a path."""
     base_body: str
     ee_site: str
+    """z points out of the gripper, y along the fingers' travel."""
     arm_joints: Annotated[list[str], Field(min_length=1)]
     collision_bodies: list[str]
     """Links whose contacts count as collisions (the fingers are meant to touch things)."""
     home_rad: Annotated[list[float], Field(min_length=1)]
-    gripper: GripperConfig | None
+    """One value an arm joint; metres for a joint that slides."""
+    gripper: str
+    """A name of ``grippers``."""
+    grippers: dict[str, GripperConfig | None]
+    """What can be mounted; null = nothing that grasps."""
     reach_m: Positive
+    """From the shoulder."""
     base_radius_m: Positive
+    mount: Literal["pedestal", "floor"]
+    """pedestal = the base is put level with its work; floor = it stands on the floor."""
+    shoulder_m: NonNegative
+    """Height of the shoulder above the base, from which reach is measured."""
+    work_m: Positive
+    """Horizontal distance from the base's axis to what the arm works on, where it works best."""
+    base: Literal["held", "planar"] = "held"
+    """planar = ``base_joints`` move the base on the floor; held = it stays where it is put."""
+    base_joints: list[str] = Field(default_factory=list)
+    """Joints along x, along y and about z that a planar base drives; empty = it cannot."""
+    tool_bodies: list[str] = Field(default_factory=list)
+    """What touches things when no gripper is mounted: ``robot/gripper`` of terms."""
+    weights: dict[str, Positive] = Field(default_factory=dict)
+    """ee_delta: how readily a joint moves beside the others' 1; a slow joint is left for what they cannot do."""
+    ee: EndEffectorConfig | None = None
+    """Makes the site ``ee_site`` in a model that lacks it."""
+    servos: dict[str, ServoConfig] = Field(default_factory=dict)
+    """Position servos added for joints without an actuator."""
+    guesses: list[str] = Field(default_factory=list)
+    """What was assumed where a robot's own file says nothing, a sentence each."""
+
+    @property
+    def hand(self) -> GripperConfig | None:
+        """The gripper that is mounted, or None."""
+        return self.grippers[self.gripper]
+
+    @property
+    def touching(self) -> list[str]:
+        """Bodies that are meant to touch things: the fingers, or the tool."""
+        return self.tool_bodies if self.hand is None else self.hand.fingers
+
+    @property
+    def colliding(self) -> list[str]:
+        """Bodies whose contacts count as collisions."""
+        return [*self.collision_bodies, *(self.hand.collision_bodies if self.hand else ())]
+
+    @property
+    def driven_base(self) -> list[str]:
+        """The base's joints that are driven: all of a planar base, none of a held one."""
+        return self.base_joints if self.base == "planar" else []
+
+    @property
+    def chain(self) -> list[str]:
+        """Joints that move the end effector, in order: the base's if it is planar, then the arm's."""
+        return [*self.driven_base, *self.arm_joints]
+
+    @property
+    def chain_home(self) -> list[float]:
+        """(A,) position of each joint of ``chain`` at home."""
+        return [*[0.0] * len(self.driven_base), *self.home_rad]
+
+    @property
+    def joints(self) -> list[str]:
+        """All driven joints, in the order of targets: ``chain``, then the gripper's."""
+        return [*self.chain, *(self.hand.joints if self.hand else ())]
 
 
 @dataclass(config=_STRICT)
@@ -190,6 +283,13 @@ class PolicyConfig:
     success: Term
     terminations: dict[str, Term] = Field(default_factory=dict)
     sequence: SequenceConfig | None = None
+    mobile_base: bool = False
+    """The task is out of reach of a robot that stands still."""
+
+    @property
+    def grasps(self) -> bool:
+        """Whether the task cannot be done without a gripper."""
+        return any(role.graspable for role in self.roles.values())
 
 
 @dataclass(config=_STRICT)

@@ -32,16 +32,12 @@ class Gripper:
     """The last output opens and closes a parallel gripper.
 
     ``binary`` opens it above zero and closes it otherwise, ``continuous`` maps [-1, 1] to closed … open.
+    A robot that has none does without this output.
     """
 
     def __init__(self, config: ActionConfig, robot: RobotConfig) -> None:
-        acts = config.gripper in ("binary", "continuous")
-        if acts and robot.gripper is None:
-            raise ConfigError(
-                f"robot '{robot.name}' has no gripper, but the policy's actions use one. "
-                "Use another robot or policy.actions.gripper=none."
-            )
-        self._mode, self._gripper = config.gripper, robot.gripper
+        self._mode, self._gripper = config.gripper, robot.hand
+        acts = config.gripper in ("binary", "continuous") and robot.hand is not None
         self.names = ("gripper",) if acts else ()
 
     def targets(self, output: Tensor, previous: Tensor) -> Tensor:
@@ -68,9 +64,9 @@ class JointPositionDelta:
 
     def __init__(self, config: ActionConfig, robot: RobotConfig, joint_limits: Tensor) -> None:
         self._config, self._gripper = config, Gripper(config, robot)
-        self._arm = len(robot.arm_joints)
+        self._arm = len(robot.chain)
         self._lower, self._upper = joint_limits[: self._arm, 0], joint_limits[: self._arm, 1]
-        self.names = (*robot.arm_joints, *self._gripper.names)
+        self.names = (*robot.chain, *self._gripper.names)
 
     def targets(self, action: Tensor, measured: Tensor, previous: Tensor) -> Tensor:
         """Joint targets (N, R) in rad or m from actions (N, A), joint positions and targets (N, R)."""
@@ -109,9 +105,11 @@ class EndEffectorDelta:
             raise ConfigError("policy.actions: kind 'ee_delta' needs axes, scale_m and windup_m.")
         self._config, self._gripper = config, Gripper(config, robot)
         self._scale_m, self._windup_m = config.scale_m, config.windup_m
-        self._arm = len(robot.arm_joints)
+        self._arm = len(robot.chain)
         self._lower, self._upper = joint_limits[: self._arm, 0], joint_limits[: self._arm, 1]
         self._axes = AXES[config.axes]
+        weights = torch.tensor([robot.weights.get(name, 1.0) for name in robot.chain])
+        self._weights = None if bool((weights == 1.0).all()) else weights
         self.names = (*self._axes, *self._gripper.names)
         self._position, self._quat = torch.zeros(0, 3), torch.zeros(0, 4)
 
@@ -131,12 +129,18 @@ class EndEffectorDelta:
         position, quat = state.position(ee), state.quaternion(ee)
         self._move_target(action, position)
         error = torch.cat([self._position - position, rotation_between(quat, self._quat)], dim=1)
-        step = damped_least_squares(simulator.ee_jacobian(), error, DAMPING)
+        step = self._joint_step(simulator.ee_jacobian(), error)
         lead = (POSE_GAIN * step).clamp(-self._config.windup_rad, self._config.windup_rad)
         target = state.joint_pos[:, : self._arm] + lead
         target = torch.minimum(torch.maximum(target, self._lower), self._upper)
         fingers = state.joint_targets[:, self._arm :]
         return torch.cat([target, self._gripper.targets(action[:, len(self._axes) :], fingers)], dim=1)
+
+    def _joint_step(self, jacobian: Tensor, error: Tensor) -> Tensor:
+        """(N, A) least squares over joints that move as readily as their weights say."""
+        if self._weights is None:
+            return damped_least_squares(jacobian, error, DAMPING)
+        return damped_least_squares(jacobian * self._weights, error, DAMPING) * self._weights
 
     def _move_target(self, action: Tensor, position: Tensor) -> None:
         target = self._position + self._scale_m * action[:, :3]

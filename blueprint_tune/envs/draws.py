@@ -209,8 +209,7 @@ def _make_joint_fraction(task: TaskSpec, where: str, name: str, role: str, range
     joint = task.roles[role].joint
     if joint is None or task.roles[role].id not in jointed:
         raise ConfigError(f"{where}: role '{role}' has no joint.")
-    gripper = task.robot.gripper.joints if task.robot.gripper else []
-    column = len(task.robot.arm_joints) + len(gripper) + jointed.index(task.roles[role].id)
+    column = len(task.robot.joints) + jointed.index(task.roles[role].id)
     lower, upper = joint.lower, joint.upper
 
     def apply(draw: Draw, episodes: Episodes) -> None:

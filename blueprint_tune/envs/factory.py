@@ -22,7 +22,7 @@ def check_task(config: ExperimentConfig) -> TaskSpec:
     names = catalog(task)
     TaskTerms.bind(config.policy, names)
     make_draws(config.policy, task)
-    _actions(config, torch.zeros(len(config.robot.arm_joints), 2))
+    _actions(config, torch.zeros(len(config.robot.chain), 2))
     return task
 
 
@@ -34,7 +34,7 @@ def make_env(config: ExperimentConfig, num_threads: int) -> ManipulationEnv:
     task = bind_task(config)
     names = catalog(task)
     terms = TaskTerms.bind(config.policy, names)
-    num_actions = len(_actions(config, torch.zeros(len(config.robot.arm_joints), 2)).names)
+    num_actions = len(_actions(config, torch.zeros(len(config.robot.chain), 2)).names)
     simulator = make_simulator(
         config.backend.name, task, names, config.backend.num_envs, num_threads, num_actions
     )

@@ -65,8 +65,10 @@ class StartSampler:
         postures = len(nominal.joint_pos)
         drawn = (draw.uniform("robot_posture", 1)[:, 0] * postures).astype(np.int64)
         starts = nominal.take(drawn)
-        arm = len(self._task.robot.arm_joints)
+        robot = self._task.robot
+        arm = len(robot.chain)
         noise = draw.uniform("robot_joints", arm) * 2.0 - 1.0
+        noise *= [robot.weights.get(name, 1.0) for name in robot.chain]
         limits = self._simulator.joint_limits[:arm]
         joints = starts.joint_pos[:, :arm] + noise * self._joint_noise_rad
         starts.joint_pos[:, :arm] = np.clip(joints, limits[:, 0], limits[:, 1])

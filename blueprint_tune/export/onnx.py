@@ -60,18 +60,18 @@ def joint_targets(
     """
     if actions.kind != "joint_position_delta":
         return None
-    gripper = robot.gripper
-    joints = (*robot.arm_joints, *(gripper.joints if gripper else ()))
+    gripper = robot.hand
+    joints = tuple(robot.joints)
     limits = torch.as_tensor(joint_limits[: len(joints)], dtype=torch.float32)
     numbers = {
         "kind": actions.kind,
         "joints": list(joints),
-        "arm_joints": list(robot.arm_joints),
+        "arm_joints": list(robot.chain),
         "scale_rad": actions.scale_rad,
         "windup_rad": actions.windup_rad,
         "lower": limits[:, 0].tolist(),
         "upper": limits[:, 1].tolist(),
-        "gripper": actions.gripper,
+        "gripper": actions.gripper if gripper else "none",
         "gripper_open_m": gripper.open_m if gripper else None,
         "gripper_closed_m": gripper.closed_m if gripper else None,
     }
@@ -85,7 +85,7 @@ def controller(actions: ActionConfig, robot: RobotConfig) -> dict[str, Any] | No
     """
     if actions.kind != "ee_delta":
         return None
-    gripper = robot.gripper
+    gripper = robot.hand
     return {
         "kind": actions.kind,
         "frame": robot.ee_site,
@@ -96,8 +96,9 @@ def controller(actions: ActionConfig, robot: RobotConfig) -> dict[str, Any] | No
         "windup_rad": actions.windup_rad,
         "damping": DAMPING,
         "pose_gain": POSE_GAIN,
-        "arm_joints": list(robot.arm_joints),
-        "gripper": actions.gripper,
+        "arm_joints": list(robot.chain),
+        "joint_weights": [robot.weights.get(name, 1.0) for name in robot.chain],
+        "gripper": actions.gripper if gripper else "none",
         "gripper_open_m": gripper.open_m if gripper else None,
         "gripper_closed_m": gripper.closed_m if gripper else None,
     }

@@ -52,11 +52,11 @@ class Gantry:
     """
 
     def __init__(self, task: TaskSpec, num_envs: int) -> None:
-        gripper = task.robot.gripper
+        gripper = task.robot.hand
         fingers = len(gripper.joints) if gripper else 0
         opened, closed = (gripper.open_m, gripper.closed_m) if gripper else (0.0, 0.0)
         joints = [entity.joint for entity in task.jointed if entity.joint is not None]
-        arm = np.asarray(task.robot.home_rad)
+        arm = np.asarray(task.robot.chain_home)
         self._task, self._joints, self._num_envs = task, joints, num_envs
         self._arm, self._robot = len(arm), len(arm) + fingers
         self._half_open = (opened + closed) / 2

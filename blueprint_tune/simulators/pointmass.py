@@ -35,8 +35,7 @@ class PointmassSimulator(Simulator):
     ) -> None:
         self.num_envs, self.device, self.exact_state = num_envs, "cpu", True
         self.physics_dt_s = task.physics.dt_s
-        fingers = task.robot.gripper.joints if task.robot.gripper else []
-        self.robot_joints = (*task.robot.arm_joints, *fingers)
+        self.robot_joints = tuple(task.robot.joints)
         self.joint_names = (*self.robot_joints, *(f"{entity.id}_joint" for entity in task.jointed))
         self.free_bodies = tuple(entity.id for entity in task.free)
         self._task, self._gantry = task, Gantry(task, num_envs)
@@ -97,7 +96,7 @@ class PointmassSimulator(Simulator):
 
     def _touched(self, request: ContactRequest) -> list[int]:
         """The points whose hold a contact request feels; only fingers touch anything."""
-        fingers = self._task.robot.gripper.fingers if self._task.robot.gripper else []
+        fingers = self._task.robot.hand.fingers if self._task.robot.hand else []
         points = [*self.free_bodies, *(f"{entity.id}_handle" for entity in self._task.jointed)]
         if request.body not in fingers:
             return []

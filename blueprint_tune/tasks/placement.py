@@ -1,9 +1,9 @@
 """Where the robot stands: beside what it works on, clear of everything, looking at it.
 
 For things to pick up the base stands level with the surface that carries them. For things to open it faces
-their front from about 0.45 m below the handle and 0.3 m to its side, far enough back for the whole opening:
-there the Panda holds a level hand at every opening with 0.3 rad or more to its joint limits; straight in
-front of the handle no posture gives it more than 0.15.
+their front with its shoulder 0.12 m below the handle and 0.3 m to its side, far enough back for the whole
+opening: there the Panda holds a level hand at every opening with 0.3 rad or more to its joint limits; straight
+in front of the handle no posture gives it more than 0.15. Robots that stand on the floor choose their spot only.
 """
 
 from __future__ import annotations
@@ -25,16 +25,17 @@ Base = tuple[float, float, float, float]
 """x, y, z in metres and yaw in radians."""
 
 HIGHEST_M = 1.2
-_SHOULDER_M = 0.33
-"""Height of the shoulder above the base, from which reach is measured here."""
-_HEADROOM_M = 1.0
-_BELOW_HANDLE_M = 0.45
+_HEADROOM_M = 0.67
+"""Above the shoulder."""
+_BELOW_HANDLE_M = 0.12
+"""Of the shoulder."""
 _BESIDE_HANDLE_M = 0.3
-_NEAREST_HANDLE_M = 0.35
-"""How near to the base, forwards, a handle may come as it opens."""
+_NEARER_M = 0.2
+"""By so much a handle may come nearer, forwards, than where the arm works best, as it opens."""
 _NEAREST_FRONT_M = 0.25
 """How far before the opening of a shelf a base must be at least."""
-_PICK_DISTANCES_M = (0.55, 0.5, 0.6, 0.45, 0.65)
+_PICK_DISTANCES_M = np.array([0.0, -0.05, 0.05, -0.1, 0.1])
+"""Beside the distance at which the arm works best."""
 _ANGLES = np.linspace(-np.pi, np.pi, 36, endpoint=False)
 _CLEARANCE_M = 0.3
 """More room around the base than this is no better."""
@@ -76,16 +77,18 @@ def _level(outward: Floats) -> Floats | None:
     return outward[:2] / length if length > 0.5 else None
 
 
-def base_height(scene: Scene, roles: Mapping[str, Entity]) -> float:
+def base_height(scene: Scene, roles: Mapping[str, Entity], robot: RobotConfig) -> float:
     """Height of the base in metres: the mean of what its roles ask for, each for itself.
 
     Level with what carries a thing to pick up, or with the floor of where it is put; below a handle.
     """
+    if robot.mount == "floor":
+        return 0.0
     wanted = []
     for entity in roles.values():
         inside = region(entity)
         if entity.grip_position is not None:
-            wanted.append(float(entity.grip_position[2]) - _BELOW_HANDLE_M)
+            wanted.append(float(entity.grip_position[2]) - _BELOW_HANDLE_M - robot.shoulder_m)
         elif entity.movable:
             below = top_below(entity, scene.entities)
             wanted.append(entity.bottom if below is None else below)
@@ -97,13 +100,13 @@ def base_height(scene: Scene, roles: Mapping[str, Entity]) -> float:
 def place(scene: Scene, roles: Mapping[str, Entity], robot: RobotConfig) -> Base:
     """The best base for these roles. Raises TaskPackageError naming the role that no free base reaches."""
     wanted = goals(roles)
-    height = base_height(scene, roles)
+    height = base_height(scene, roles, robot)
     if not wanted:
         return 0.0, 0.0, height, 0.0
     entities = (scene.by_id | {entity.id: entity for entity in roles.values()}).values()
-    obstacles = Obstacles(entities, roles.values(), 0.0, height + _HEADROOM_M)
-    spots, scores, facing = _spots(wanted)
-    shoulders = np.column_stack([spots, np.full(len(spots), height + _SHOULDER_M)])
+    obstacles = Obstacles(entities, roles.values(), 0.0, _top(height, robot))
+    spots, scores, facing = _spots(wanted, robot.work_m)
+    shoulders = np.column_stack([spots, np.full(len(spots), height + robot.shoulder_m)])
     clearance = obstacles.distance(spots) - robot.base_radius_m
     good = (clearance > 0) & _reaches(shoulders, wanted, robot.reach_m)
     for goal in wanted:
@@ -123,14 +126,14 @@ def check_given(scene: Scene, roles: Mapping[str, Entity], robot: RobotConfig, b
     """
     x, y, z, yaw = (float(value) for value in base)
     around = [entity for entity in scene.entities if entity.id not in {role.id for role in roles.values()}]
-    obstacles = Obstacles(around, (), z, z + _HEADROOM_M)
+    obstacles = Obstacles(around, (), z, _top(z, robot))
     if obstacles.distance(np.array([[x, y]]))[0] < robot.base_radius_m:
         raise TaskPackageError(
             f"{scene.id}: scene.robot_base [{x:g}, {y:g}] is within {robot.base_radius_m:g} m of an entity; "
             "move it away, or set scene.robot_base=null to have it placed."
         )
     for goal in goals(roles):
-        distance = float(np.linalg.norm(goal.points[0] - (x, y, z + _SHOULDER_M)))
+        distance = float(np.linalg.norm(goal.points[0] - (x, y, z + robot.shoulder_m)))
         if distance > robot.reach_m:
             raise TaskPackageError(
                 f"{scene.id}: role '{goal.role}' ('{goal.entity.id}') is {distance:.2f} m from the shoulder "
@@ -140,20 +143,25 @@ def check_given(scene: Scene, roles: Mapping[str, Entity], robot: RobotConfig, b
     return x, y, z, yaw
 
 
+def _top(height: float, robot: RobotConfig) -> float:
+    """Up to where things are in the robot's way: over its shoulder."""
+    return height + robot.shoulder_m + _HEADROOM_M
+
+
 def _middle(wanted: list[Goal]) -> Floats:
     return np.asarray(np.mean([goal.points[0, :2] for goal in wanted], axis=0))
 
 
-def _spots(wanted: list[Goal]) -> tuple[Floats, Floats, Floats | None]:
+def _spots(wanted: list[Goal], work_m: float) -> tuple[Floats, Floats, Floats | None]:
     """((C, 2) bases to try, (C,) how good each is by its distance alone, the way (2,) to face or None)."""
     center, front = _middle(wanted), wanted[0].outward
     if front is None or not all(goal.from_ahead for goal in wanted):
-        rings = np.array([(d, a) for d in _PICK_DISTANCES_M for a in _ANGLES])
+        rings = np.array([(d, a) for d in np.round(work_m + _PICK_DISTANCES_M, 6) for a in _ANGLES])
         around = np.column_stack([np.cos(rings[:, 1]), np.sin(rings[:, 1])])
-        return center + rings[:, :1] * around, -np.abs(rings[:, 0] - _PICK_DISTANCES_M[0]), None
+        return center + rings[:, :1] * around, -np.abs(rings[:, 0] - work_m), None
     side = np.array([-front[1], front[0]])
     opened = max(float(((goal.points[:, :2] - center) @ front).max()) for goal in wanted)
-    ahead = max(opened + _NEAREST_HANDLE_M, 0.55) + np.array([0.0, 0.05, -0.05, 0.1, 0.15, 0.2])
+    ahead = max(opened + round(work_m - _NEARER_M, 6), work_m) + np.array([0.0, 0.05, -0.05, 0.1, 0.15, 0.2])
     beside = _BESIDE_HANDLE_M + np.array([0.0, 0.05, -0.05, 0.1, -0.1, -0.15, 0.15, -0.2])
     grid = np.array([(f, s) for f in ahead for b in beside for s in (-b, b)])
     worse = np.abs(grid[:, 0] - ahead[0]) + np.abs(np.abs(grid[:, 1]) - _BESIDE_HANDLE_M)
@@ -190,7 +198,7 @@ def _nowhere(
     distances = []
     for goal in wanted:
         around = goal.points[0, :2] + offsets
-        shoulders = np.column_stack([around, np.full(len(around), height + _SHOULDER_M)])
+        shoulders = np.column_stack([around, np.full(len(around), height + robot.shoulder_m)])
         free = (obstacles.distance(around) > robot.base_radius_m) & _sees(scene, shoulders, goal)
         distances.append(float(np.linalg.norm(offsets[free], axis=1).min()) if free.any() else np.inf)
     worst = int(np.argmax(distances))

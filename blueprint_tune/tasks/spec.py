@@ -119,11 +119,10 @@ def catalog(task: TaskSpec) -> Catalog:
     from blueprint_tune.mdp.state import Catalog  # brings torch, which binding does without
 
     robot, policy = task.robot, task.policy
-    frames, joints = ["robot/ee"], list(robot.arm_joints)
-    bodies = {"robot/arm": tuple(robot.collision_bodies)}
-    if robot.gripper is not None:
-        joints += robot.gripper.joints
-        bodies["robot/gripper"] = tuple(robot.gripper.fingers)
+    frames, joints = ["robot/ee"], list(robot.joints)
+    bodies = {"robot/arm": tuple(robot.colliding)}
+    if robot.touching:
+        bodies["robot/gripper"] = tuple(robot.touching)
     for role, entity in task.roles.items():
         frames.append(role)
         bodies[role] = (entity.id,)
@@ -170,9 +169,7 @@ def _kinds(policy: PolicyConfig) -> dict[str, str]:
 
 def _check_names(scene: Scene, robot: RobotConfig) -> None:
     """A scene's entities and the robot's bodies live in one simulator."""
-    taken = {robot.base_body, robot.ee_site, *robot.arm_joints, *robot.collision_bodies}
-    if robot.gripper is not None:
-        taken |= {*robot.gripper.joints, *robot.gripper.fingers}
+    taken = {robot.base_body, robot.ee_site, *robot.joints, *robot.colliding, *robot.touching}
     for entity in scene.entities:
         if entity.id in taken:
             raise TaskPackageError(
@@ -184,7 +181,7 @@ def _check_names(scene: Scene, robot: RobotConfig) -> None:
 def _cast(scene: Scene, overlaps: list[Overlap], cfg: ExperimentConfig) -> tuple[dict[str, Entity], Base]:
     """The best way to fill the roles for which the robot has somewhere to stand, and where."""
     castings = [
-        Casting(scene, overlaps, cfg.policy.name, role, config, cfg.robot.gripper)
+        Casting(scene, overlaps, cfg.policy.name, role, config, cfg.robot.hand)
         for role, config in cfg.policy.roles.items()
     ]
     failures = []

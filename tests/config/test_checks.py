@@ -39,8 +39,8 @@ def broken(config: ExperimentConfig, changes: dict[str, Any]) -> list[str]:
         ),
         ({"robot.home_rad": [0.0]}, ["robot.home_rad has 1 angles for 7 joints"]),
         (
-            {"robot.gripper.closed_m": 0.05},
-            ["robot.gripper.closed_m=0.05 is not below robot.gripper.open_m=0.04"],
+            {"robot.grippers.parallel.closed_m": 0.05},
+            ["robot.grippers.parallel.closed_m=0.05 is not below robot.grippers.parallel.open_m=0.04"],
         ),
         (
             {"physics.randomization.friction_scale_range": [1.2, 0.8]},

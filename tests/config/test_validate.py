@@ -52,7 +52,11 @@ def test_to_dict_shares_nothing_with_the_configuration(config: ExperimentConfig)
         ("backend.num_threads", "many", "backend.num_threads=many should be a valid integer or 'auto'."),
         ("scene.up_axis", "x", "scene.up_axis=x should be 'auto', 'y' or 'z'."),
         ("force", None, "force=null should be a valid boolean."),
-        ("robot.gripper.open_m", "wide", "robot.gripper.open_m=wide should be a valid number."),
+        (
+            "robot.grippers.parallel.open_m",
+            "wide",
+            "robot.grippers.parallel.open_m=wide should be a valid number.",
+        ),
     ],
 )
 def test_a_wrong_value_is_told_with_its_rule(
@@ -65,7 +69,7 @@ def test_unknown_keys_name_their_neighbour_at_any_depth(config: ExperimentConfig
     for key, meant in [
         ("storge", "storage"),
         ("agent.rollout", "rollouts"),
-        ("robot.gripper.finger", "fingers"),
+        ("robot.grippers.parallel.finger", "fingers"),
         ("policy.roles.target.knd", "kind"),
         ("physics.randomization.friction_scale", "friction_scale_range"),
     ]:
@@ -128,7 +132,7 @@ def test_apply_overrides_refuses_unknown_keys_and_bad_values(config: ExperimentC
 
 @given(
     key=st.sampled_from(
-        ["agent", "backend.num_envs", "policy.roles", "evaluation.seeds", "robot.gripper", "sweep.scheduler"]
+        ["agent", "backend.num_envs", "policy.roles", "evaluation.seeds", "robot.grippers", "sweep.scheduler"]
     ),
     value=st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),

@@ -133,7 +133,11 @@ def robot() -> RobotConfig:
         arm_joints=["j1", "j2"],
         collision_bodies=["panda_hand"],
         home_rad=[0.0, 0.0],
-        gripper=gripper,
+        gripper="parallel",
+        grippers={"parallel": gripper},
         reach_m=0.855,
         base_radius_m=0.15,
+        mount="pedestal",
+        shoulder_m=0.33,
+        work_m=0.55,
     )

@@ -23,7 +23,7 @@ def cast(robot: RobotConfig) -> Callable[..., Casting]:
     def _cast(scene: Scene, role: str = "target", gripper: bool = True, **asked: Any) -> Casting:
         config = RoleConfig(**({"kind": "rigid"} | asked))
         return Casting(
-            scene, deep_overlaps(scene.entities), "pick", role, config, robot.gripper if gripper else None
+            scene, deep_overlaps(scene.entities), "pick", role, config, robot.hand if gripper else None
         )
 
     return _cast

@@ -95,7 +95,7 @@ def _spread(task: TaskSpec, position: Floats, rotation: Floats) -> list[tuple[Fl
 
 
 def _with_gripper(task: TaskSpec, arm: Floats, poses: list[tuple[Floats, Floats]]) -> Postures:
-    gripper, role = task.robot.gripper, task.policy.start.holds
+    gripper, role = task.robot.hand, task.policy.start.holds
     fingers_m = 0.0
     if gripper is not None:
         fingers_m = gripper.closed_m if task.policy.actions.gripper == "closed" else gripper.open_m
@@ -133,11 +133,12 @@ def _best_solution(
     """
     rng = np.random.default_rng(0)
     limits = np.array([model.joint(name).range for name in task.robot.arm_joints])
+    turns = [model.joint(name).type[0] == mujoco.mjtJoint.mjJNT_HINGE for name in task.robot.arm_joints]
     best, best_error, best_cost = home, np.inf, np.inf
     for attempt in range(MAX_GUESSES):
         guess = home if attempt == 0 else np.clip(home + rng.normal(0, 0.5, home.shape), *limits.T)
         solved, error = _solve(model, data, task, guess, position, rotation)
-        room = float(np.minimum(solved - limits[:, 0], limits[:, 1] - solved).min())
+        room = float(np.minimum(solved - limits[:, 0], limits[:, 1] - solved)[turns].min(initial=np.inf))
         cramped = max(0.0, ENOUGH_ROOM_RAD - room) / ENOUGH_ROOM_RAD
         cost = float(np.linalg.norm(solved - home)) + 10.0 * cramped
         if error < POSITION_TOLERANCE_M:

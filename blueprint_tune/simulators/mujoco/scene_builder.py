@@ -10,18 +10,17 @@ whatever lists bit 2, never with itself; fixtures ignore the furniture they sit 
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 import mujoco
 import numpy as np
 
-from blueprint_tune.config.paths import assets_dir
-from blueprint_tune.config.schema import PhysicsConfig, RobotConfig
-from blueprint_tune.errors import SimulatorError, nearest
+from blueprint_tune.config.schema import PhysicsConfig
+from blueprint_tune.errors import SimulatorError
 from blueprint_tune.mdp.state import Catalog
 from blueprint_tune.simulators.mujoco.bodies import STATIC_CONTACT, add_drawn, add_free, add_static
 from blueprint_tune.simulators.mujoco.fixtures import add_fixture
+from blueprint_tune.simulators.mujoco.robots import robot_spec
 from blueprint_tune.tasks.scene import Entity
 from blueprint_tune.tasks.spec import TaskSpec
 
@@ -65,7 +64,7 @@ def compile_scene(task: TaskSpec, catalog: Catalog) -> CompiledScene:
 
     Raises SimulatorError when the robot file lacks a body, joint, site or actuator its config names.
     """
-    spec = _robot_spec(task.robot)
+    spec = robot_spec(task.robot)
     _place_robot(spec, task)
     _set_options(spec.option, task.physics)
     world = spec.worldbody
@@ -85,22 +84,8 @@ def compile_scene(task: TaskSpec, catalog: Catalog) -> CompiledScene:
     return _describe(model, task, layout)
 
 
-def _robot_spec(robot: RobotConfig) -> mujoco.MjSpec:
-    path = robot.model if os.path.exists(robot.model) else str(assets_dir() / "robots" / robot.model)
-    try:
-        return mujoco.MjSpec.from_file(path)
-    except (ValueError, OSError) as error:
-        raise SimulatorError(f"robot '{robot.name}': cannot read its model {path}: {error}") from error
-
-
 def _place_robot(spec: mujoco.MjSpec, task: TaskSpec) -> None:
     base = spec.body(task.robot.base_body)
-    if base is None:
-        bodies = [b.name for b in spec.bodies]
-        raise SimulatorError(
-            f"robot '{task.robot.name}' has no body '{task.robot.base_body}'. "
-            f"{nearest(task.robot.base_body, bodies)}"
-        )
     x, y, z, yaw = task.robot_base
     base.pos = [x, y, z]
     base.quat = [np.cos(yaw / 2), 0, 0, np.sin(yaw / 2)]
@@ -202,11 +187,7 @@ def _compile(spec: mujoco.MjSpec, task: TaskSpec) -> mujoco.MjModel:
 
 def _describe(model: mujoco.MjModel, task: TaskSpec, layout: SensorLayout) -> CompiledScene:
     joints = [model.joint(i).name for i in range(model.njnt)]
-    gripper = task.robot.gripper.joints if task.robot.gripper else []
-    robot_joints = (*task.robot.arm_joints, *gripper)
-    for name in robot_joints:
-        if name not in joints:
-            raise SimulatorError(f"robot '{task.robot.name}' has no joint '{name}'. {nearest(name, joints)}")
+    robot_joints = tuple(task.robot.joints)
     actuated = tuple(model.joint(model.actuator_trnid[a, 0]).name for a in range(model.nu))
     if actuated != robot_joints or tuple(joints[: len(robot_joints)]) != robot_joints:
         raise SimulatorError(
@@ -216,7 +197,7 @@ def _describe(model: mujoco.MjModel, task: TaskSpec, layout: SensorLayout) -> Co
     free = tuple(entity.id for entity in task.free)
     pads = tuple(
         g
-        for finger in (task.robot.gripper.fingers if task.robot.gripper else [])
+        for finger in (task.robot.hand.fingers if task.robot.hand else [])
         for g in range(model.ngeom)
         if model.geom_bodyid[g] == model.body(finger).id and model.geom_priority[g] > 0
     )

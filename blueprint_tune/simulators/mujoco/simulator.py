@@ -45,7 +45,7 @@ class MujocoSimulator(Simulator):
         self._compiled = compiled
         self._batch = Batch(compiled.model, num_envs, num_threads, persistent=True)
         self._bind_state(catalog, num_actions)
-        self._bind_arm(catalog, len(task.robot.arm_joints))
+        self._bind_arm(catalog, len(task.robot.chain))
         self._bind_randomized_fields()
         self.joint_limits = np.array([compiled.model.joint(n).range for n in self.joint_names])
         self.state.joint_limits = torch.from_numpy(self.joint_limits).float()
@@ -93,7 +93,8 @@ class MujocoSimulator(Simulator):
 
     def _nominal(self, task: TaskSpec, postures: Postures) -> Starts:
         model, k = self._compiled.model, len(postures.arm)
-        gripper, count = task.robot.gripper, len(task.free)
+        gripper, count = task.robot.hand, len(task.free)
+        arm = np.hstack([np.zeros((k, len(task.robot.driven_base))), postures.arm])
         fingers = np.full((k, len(gripper.joints) if gripper else 0), postures.fingers_m)
         closing = np.full_like(fingers, postures.fingers_target_m)
         fixtures = [model.joint(name).range[0] for name in self._compiled.fixture_joints]
@@ -104,8 +105,8 @@ class MujocoSimulator(Simulator):
             column = [entity.id for entity in task.free].index(postures.held)
             body_pos[:, column], body_quat[:, column] = postures.held_pos, postures.held_quat
         return Starts(
-            joint_pos=np.hstack([postures.arm, fingers, np.tile(fixtures, (k, 1))]),
-            joint_target=np.hstack([postures.arm, closing]),
+            joint_pos=np.hstack([arm, fingers, np.tile(fixtures, (k, 1))]),
+            joint_target=np.hstack([arm, closing]),
             body_pos=body_pos,
             body_quat=body_quat,
             mass_scale=np.ones((k, count)),

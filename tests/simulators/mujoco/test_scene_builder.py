@@ -67,7 +67,7 @@ def test_joints_are_robot_then_fixtures_then_free_bodies(bound, overrides: tuple
     task, compiled = bound(overrides)
     model = compiled.model
     names = [model.joint(j).name for j in range(model.njnt)]
-    robot = [*task.robot.arm_joints, *task.robot.gripper.joints]
+    robot = [*task.robot.chain, *task.robot.hand.joints]
     fixtures = [f"{entity.id}_joint" for entity in task.jointed]
     assert names == [*robot, *fixtures, *(f"{entity.id}_free" for entity in task.free)]
     assert compiled.robot_joints == tuple(robot) and compiled.fixture_joints == tuple(fixtures)
@@ -278,7 +278,7 @@ def test_the_robot_stands_where_the_task_puts_it(bound) -> None:
             {"arm_joints": ["panda_joint2", "panda_joint1"]},
             "its actuators must drive panda_joint2, panda_joint1,",
         ),
-        ({"ee_site": "tip"}, "with robot 'franka' does not compile"),
+        ({"ee_site": "tip"}, "has no site 'tip' for its end effector. Available: ee."),
     ],
 )
 def test_a_robot_that_is_not_what_its_config_says_is_refused(
