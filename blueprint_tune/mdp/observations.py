@@ -59,10 +59,23 @@ def frame_axes(state: SceneState, frame: Frame) -> Tensor:
 
 
 @term("observation")
-def hole_offset(state: SceneState, part: Body, hole: Region, scale: float = 1.0) -> Tensor:
-    """A part's lower end from a hole's mouth, in metres (times ``scale``) along the hole's axes, (N, 3)."""
+def hole_offset(
+    state: SceneState, part: Body, hole: Region, scale: float = 1.0, limit: Positive = 1e6
+) -> Tensor:
+    """A part's lower end from a hole's mouth, in metres along the hole's axes, (N, 3).
+
+    Times ``scale``, and cut off at plus and minus ``limit``.
+    """
     mouth = torch.tensor([0.0, 0.0, hole.half_extents[2]])
-    return (in_frame(state, lower_end(state, part), hole.frame) - mouth) * scale
+    offset = (in_frame(state, lower_end(state, part), hole.frame) - mouth) * scale
+    return offset.clamp(-limit, limit)
+
+
+@term("observation")
+def body_size(state: SceneState, of: Body, scale: float = 1.0) -> Tensor:
+    """Extents of a role's box along its own axes in metres (times ``scale``), (N, 3)."""
+    extents = 2.0 * scale * torch.tensor(of.half_extents)
+    return state.scale_of(of.frame).unsqueeze(1) * extents
 
 
 @term("observation")
