@@ -23,6 +23,11 @@ DAMPING = {"prismatic": 4.0, "revolute": 0.6}
 """N s/m and N m s/rad where the manifest gives none: a drawer on runners, a door on its hinges."""
 DRY_FRICTION = {"prismatic": 1.0, "revolute": 0.1}
 """N and N m: enough for a drawer or a door to stay where it is left."""
+BUTTON_N, BUTTON_AT = 3.5, 0.8
+"""A button's spring: this force at this share of its travel. Schneider's data sheet of Harmony XB4 push
+buttons gives 3.5 to 3.8 N where the contact changes; panel_interaction counts 80 % of travel as pressed."""
+BUTTON_PRELOAD_N, BUTTON_FRICTION_N = 0.5, 0.1
+"""What holds it out, and what its spring must overcome to return it."""
 HANDLE_MASS_KG = 0.05
 DISC_SHARE, BAR_SHARE = 0.3, 0.3
 """Of a knob's depth that its disc takes, and of its width that the bar takes by which it is turned."""
@@ -37,8 +42,10 @@ def add_fixture(world: mujoco.MjsBody, entity: Entity, rgba: list[float]) -> Non
     if joint.fixed is not None:
         _add_fixed_part(world, entity, joint.fixed, rgba)
     body = world.add_body(name=entity.id, pos=entity.position, quat=entity.quat)
-    _add_joint(body, entity.id, joint)
+    added = _add_joint(body, entity.id, joint)
     if handle is None:
+        if joint.kind == "prismatic":
+            _add_spring(added, joint)
         _add_grip(body, entity, joint, rgba)
         return
     boxes = _drawer_boxes(joint.moving, handle) if joint.kind == "prismatic" else [joint.moving]
@@ -61,9 +68,9 @@ def _add_fixed_part(world: mujoco.MjsBody, entity: Entity, box: Box, rgba: list[
     )
 
 
-def _add_joint(body: mujoco.MjsBody, entity_id: str, joint: Joint) -> None:
+def _add_joint(body: mujoco.MjsBody, entity_id: str, joint: Joint) -> mujoco.MjsJoint:
     slide = joint.kind == "prismatic"
-    body.add_joint(
+    return body.add_joint(
         name=f"{entity_id}_joint",
         type=mujoco.mjtJoint.mjJNT_SLIDE if slide else mujoco.mjtJoint.mjJNT_HINGE,
         axis=joint.axis,
@@ -74,6 +81,15 @@ def _add_joint(body: mujoco.MjsBody, entity_id: str, joint: Joint) -> None:
         frictionloss=DRY_FRICTION[joint.kind],
         armature=0.01,
     )
+
+
+def _add_spring(button: mujoco.MjsJoint, joint: Joint) -> None:
+    """Let a button return; its ends are hard, or the spring would hold it outside of its range."""
+    stiffness = (BUTTON_N - BUTTON_PRELOAD_N) / (BUTTON_AT * joint.range)
+    button.stiffness = [stiffness, 0, 0]
+    button.springref = joint.lower - BUTTON_PRELOAD_N / stiffness
+    button.frictionloss = BUTTON_FRICTION_N
+    button.solimp_limit = [0.99, 0.999, 0.001, 0.5, 2]
 
 
 def _add_grip(body: mujoco.MjsBody, entity: Entity, joint: Joint, rgba: list[float]) -> None:

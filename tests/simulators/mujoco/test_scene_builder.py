@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import replace
 from functools import lru_cache
 
@@ -13,7 +14,7 @@ import pytest
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.envs.task_terms import TaskTerms
 from blueprint_tune.errors import SimulatorError
-from blueprint_tune.simulators.mujoco.fixtures import HANDLE_MASS_KG
+from blueprint_tune.simulators.mujoco.fixtures import BUTTON_AT, BUTTON_N, HANDLE_MASS_KG
 from blueprint_tune.simulators.mujoco.scene_builder import CompiledScene, compile_scene
 from blueprint_tune.tasks.spec import TaskSpec, bind_task, catalog
 
@@ -222,6 +223,27 @@ def test_a_button_is_a_block_that_moves_in(bound) -> None:
     travel = model.joint(f"{entity.id}_joint").range[1]
     out, pressed = (forward(compiled, **{f"{entity.id}_joint": p}).geom_xpos[block] for p in (0.0, travel))
     assert travel > 0 and (pressed - out) @ entity.grip_outward == pytest.approx(-travel)
+
+
+@pytest.mark.parametrize("dt_s", [0.002, 0.008])
+def test_a_button_returns_and_takes_newtons_to_press(bound, dt_s: float) -> None:
+    task, compiled = bound(BUTTON)
+    model, name = copy(compiled.model), task.jointed[0].id
+    model.opt.timestep = dt_s
+    data = mujoco.MjData(model)
+    joint, travel = data.joint(f"{name}_joint"), model.joint(f"{name}_joint").range[1]
+
+    def after(force_n: float) -> float:
+        """Share of its travel half a second later."""
+        joint.qfrc_applied[0] = force_n
+        mujoco.mj_step(model, data, nstep=round(0.5 / dt_s))
+        return float(joint.qpos[0] / travel)
+
+    assert abs(after(0.3)) < 0.03, "a touch does not press it"
+    assert after(BUTTON_N - 0.3) < BUTTON_AT < after(BUTTON_N + 0.3) < 1.0
+    assert after(5.0) == pytest.approx(1.0, abs=0.05)
+    assert abs(after(0.0)) < 0.03, "released, it comes back"
+    assert abs(joint.qvel[0]) < 1e-6
 
 
 def test_physics_is_that_of_the_profile(bound, config: Compose) -> None:
