@@ -57,8 +57,12 @@ class EndEffectorConfig:
     """Where to put the end effector's site in a model that has none: relative to a body."""
 
     body: str
-    offset_m: Annotated[list[float], Field(min_length=3, max_length=3)] = Field(default_factory=lambda: [0.0] * 3)
-    rpy_rad: Annotated[list[float], Field(min_length=3, max_length=3)] = Field(default_factory=lambda: [0.0] * 3)
+    offset_m: Annotated[list[float], Field(min_length=3, max_length=3)] = Field(
+        default_factory=lambda: [0.0] * 3
+    )
+    rpy_rad: Annotated[list[float], Field(min_length=3, max_length=3)] = Field(
+        default_factory=lambda: [0.0] * 3
+    )
     """Roll, pitch, yaw about the body's axes (URDF's convention): z must come to point out of the gripper."""
 
 
@@ -109,7 +113,7 @@ class RobotConfig:
     tool_bodies: list[str] = Field(default_factory=list)
     """What touches things when no gripper is mounted: ``robot/gripper`` of terms."""
     weights: dict[str, Positive] = Field(default_factory=dict)
-    """ee_delta: how readily a joint moves beside the others' 1; a slow joint is left for what they cannot do."""
+    """ee_delta: how readily a joint moves beside the others' 1; a slow one is left for what they cannot do."""
     ee: EndEffectorConfig | None = None
     """Makes the site ``ee_site`` in a model that lacks it."""
     servos: dict[str, ServoConfig] = Field(default_factory=dict)

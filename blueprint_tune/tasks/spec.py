@@ -87,7 +87,13 @@ def bind(scene: Scene, cfg: ExperimentConfig) -> TaskSpec:
     roles, base = _cast(scene, overlaps, cfg)
     _check_supports(scene, roles, overlaps)
     layout = lay_out(scene, roles, cfg.policy.roles, overlaps, base, cfg.robot.reach_m)
-    notes = [*scene.notes, *_binding_notes(cfg, roles, base), *layout.notes, *layout.guesses]
+    notes = [
+        *scene.notes,
+        *_binding_notes(cfg, roles, base),
+        *layout.notes,
+        *layout.guesses,
+        *cfg.robot.guesses,
+    ]
     return TaskSpec(
         scene=scene,
         policy=cfg.policy,
@@ -99,7 +105,7 @@ def bind(scene: Scene, cfg: ExperimentConfig) -> TaskSpec:
         jointed=tuple(layout.jointed),
         static=tuple(layout.static),
         pruned=tuple(layout.pruned),
-        guesses=(*_used_guesses(scene, layout), *layout.guesses),
+        guesses=(*_used_guesses(scene, layout), *layout.guesses, *cfg.robot.guesses),
         notes=tuple(notes),
         workspace=_workspace(roles),
     )

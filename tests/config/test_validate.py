@@ -52,7 +52,11 @@ def test_to_dict_shares_nothing_with_the_configuration(config: ExperimentConfig)
         ("backend.num_threads", "many", "backend.num_threads=many should be a valid integer or 'auto'."),
         ("scene.up_axis", "x", "scene.up_axis=x should be 'auto', 'y' or 'z'."),
         ("force", None, "force=null should be a valid boolean."),
-        ("robot.grippers.parallel.open_m", "wide", "robot.grippers.parallel.open_m=wide should be a valid number."),
+        (
+            "robot.grippers.parallel.open_m",
+            "wide",
+            "robot.grippers.parallel.open_m=wide should be a valid number.",
+        ),
     ],
 )
 def test_a_wrong_value_is_told_with_its_rule(
