@@ -7,7 +7,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from blueprint_tune.mdp.frames import in_frame, insertion, lower_end, tilt, turned_from
+from blueprint_tune.mdp.frames import in_frame, insertion, lower_end, tilt, turned_from, wrist_end
 from blueprint_tune.mdp.state import Body, Command, Contact, Frame, Joint, Region, SceneState
 from blueprint_tune.mdp.terms import Against, BoundTerm, Positive, term
 
@@ -142,7 +142,7 @@ def wrist_room(
     Right turning moves wrist and joint together and leaves this as it is; only how a hand is twisted
     before it grips changes it. What lacks is counted from ``margin_rad`` before the wrist's limits.
     """
-    end = state.joint_position(wrist) - joint.outward * state.joint_error(joint, to)
+    end = wrist_end(state, wrist, joint, to)
     lower, upper = state.joint_range(wrist)
     lacking = torch.maximum(end - upper, lower - end) + margin_rad
     return 1.0 - torch.tanh(lacking.clamp_min(0.0) / std_rad)
