@@ -77,7 +77,8 @@ def _robot(robot: RobotConfig) -> Iterator[str]:
             " robot.arm_joints; give one angle for each joint."
         )
     if robot.gripper not in robot.grippers:
-        yield f"robot '{robot.name}' has no gripper '{robot.gripper}'. {nearest(robot.gripper, robot.grippers)}"
+        known = nearest(robot.gripper, robot.grippers)
+        yield f"robot '{robot.name}' has no gripper '{robot.gripper}'. {known}"
     for name, gripper in robot.grippers.items():
         if gripper and gripper.closed_m >= gripper.open_m:
             key = f"robot.grippers.{name}"

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from blueprint_tune.config.origins import origin
+from blueprint_tune.config.own_robot import replace_own_robot
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.config.searchspace import searchspace_problems
 from blueprint_tune.config.suggest import join_problems
@@ -38,7 +39,9 @@ def inspect(
     """What ``compose`` returns, if the settings make one, and the problems it would raise."""
     composed = load(overrides, config_dir)
     config, problems = None, list(composed.problems)
-    if composed.tree:
+    own = replace_own_robot(composed.tree, composed.usable)
+    problems += own
+    if composed.tree and not own:
         config, found = examine(composed.tree, lambda path: origin(path, composed), composed.silent)
         problems += found
     if config is not None:

@@ -18,6 +18,7 @@ from blueprint_tune.config.schema import PolicyConfig
 from blueprint_tune.envs.random import uniform
 from blueprint_tune.errors import ConfigError, nearest
 from blueprint_tune.simulators.base import Starts
+from blueprint_tune.tasks.roles import member_names
 from blueprint_tune.tasks.spec import TaskSpec
 
 Floats = NDArray[np.float64]
@@ -127,13 +128,18 @@ def _bounds(where: str, **ranges: list[float]) -> tuple[Floats, Floats]:
     return values[:, 0], values[:, 1]
 
 
-def _column(task: TaskSpec, where: str, role: str) -> int:
-    if role not in task.roles:
-        raise ConfigError(f"{where}: there is no role '{role}'. {nearest(role, task.roles)}")
+def _columns(task: TaskSpec, where: str, role: str) -> list[int]:
+    """The free bodies of a role: one, or one for each of its members."""
+    asked = task.policy.roles.get(role)
+    names = member_names(role, asked) if asked is not None else (role,)
     free = [entity.id for entity in task.free]
-    if task.roles[role].id not in free:
-        raise ConfigError(f"{where}: role '{role}' ('{task.roles[role].id}') does not move freely.")
-    return free.index(task.roles[role].id)
+    for name in names:
+        if name not in task.roles:
+            known = [*task.policy.roles, *(r for r in task.roles if r not in task.policy.roles)]
+            raise ConfigError(f"{where}: there is no role '{name}'. {nearest(name, known)}")
+        if task.roles[name].id not in free:
+            raise ConfigError(f"{where}: role '{name}' ('{task.roles[name].id}') does not move freely.")
+    return [free.index(task.roles[name].id) for name in names]
 
 
 def _in_base_axes(task: TaskSpec, offsets: Floats) -> Floats:
@@ -146,10 +152,12 @@ def _in_base_axes(task: TaskSpec, offsets: Floats) -> Floats:
 def _make_position(
     task: TaskSpec, where: str, name: str, near: str, x_m: list[float], y_m: list[float], z_m: list[float]
 ) -> Apply:
-    """A point in a box around a role's resting place; x ahead of the robot, y to its left, z up."""
+    """A point in a box around a role's resting place, or the middle of its members'.
+
+    x ahead of the robot, y to its left, z up.
+    """
     low, high = _bounds(where, x_m=x_m, y_m=y_m, z_m=z_m)
-    column = _column(task, where, near)
-    centre = task.free[column].position
+    centre = np.mean([task.free[column].position for column in _columns(task, where, near)], axis=0)
 
     def apply(draw: Draw, episodes: Episodes) -> None:
         episodes.commands[name] = centre + _in_base_axes(task, draw.between(f"command/{name}", low, high))
@@ -187,15 +195,19 @@ def _make_object_pose(
     y_m: list[float],
     yaw_rad: list[float],
 ) -> Apply:
-    """Shift a role on its support (x ahead of the robot, y to its left) and turn it about the vertical."""
+    """Shift a role on its support (x ahead of the robot, y to its left) and turn it about the vertical.
+
+    Members of a role are shifted and turned independently.
+    """
     low, high = _bounds(where, x_m=x_m, y_m=y_m, z_m=[0.0, 0.0], yaw_rad=yaw_rad)
-    column = _column(task, where, role)
+    columns = _columns(task, where, role)
 
     def apply(draw: Draw, episodes: Episodes) -> None:
-        drawn = draw.between(f"event/{name}", low, high)
+        each = np.split(draw.between(f"event/{name}", *np.tile((low, high), len(columns))), len(columns), 1)
         starts = episodes.starts
-        starts.body_pos[:, column] += _in_base_axes(task, drawn[:, :3])
-        starts.body_quat[:, column] = _turned(starts.body_quat[:, column], drawn[:, 3])
+        for column, drawn in zip(columns, each, strict=True):
+            starts.body_pos[:, column] += _in_base_axes(task, drawn[:, :3])
+            starts.body_quat[:, column] = _turned(starts.body_quat[:, column], drawn[:, 3])
 
     return apply
 
@@ -222,16 +234,30 @@ def _make_joint_fraction(task: TaskSpec, where: str, name: str, role: str, range
 def _make_scale(field: str) -> Callable[..., Apply]:
     def make(task: TaskSpec, where: str, name: str, role: str, range: list[float]) -> Apply:
         low, high = _bounds(where, range=range)
-        column = _column(task, where, role)
+        columns = _columns(task, where, role)
         if low[0] <= 0:
             raise ConfigError(f"{where}: 'range' must be positive factors, not {range!r}.")
 
         def apply(draw: Draw, episodes: Episodes) -> None:
-            getattr(episodes.starts, field)[:, column] = draw.between(f"event/{name}", low, high)[:, 0]
+            getattr(episodes.starts, field)[:, columns] = draw.between(f"event/{name}", low, high)
 
         return apply
 
     return make
+
+
+def _make_size_scale(task: TaskSpec, where: str, name: str, role: str, range: list[float]) -> Apply:
+    """Make a role larger or smaller by a factor, standing where it stood."""
+    scale = _make_scale("size_scale")(task, where, name, role, range)
+    columns = _columns(task, where, role)
+    half_heights = np.array([(task.free[c].top - task.free[c].bottom) / 2 for c in columns])
+
+    def apply(draw: Draw, episodes: Episodes) -> None:
+        scale(draw, episodes)
+        starts = episodes.starts
+        starts.body_pos[:, columns, 2] += half_heights * (starts.size_scale[:, columns] - 1.0)
+
+    return apply
 
 
 def _turned(quat: Floats, yaw: Floats) -> Floats:
@@ -251,4 +277,5 @@ EVENTS: dict[str, Callable[..., Apply]] = {
     "joint_fraction": _make_joint_fraction,
     "mass_scale": _make_scale("mass_scale"),
     "friction_scale": _make_scale("friction_scale"),
+    "size_scale": _make_size_scale,
 }

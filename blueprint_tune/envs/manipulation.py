@@ -190,9 +190,18 @@ class ManipulationEnv(VecEnv):
             state.stage[env_ids] = 0
             state.active[env_ids] = state.order[env_ids, 0]
             state.changed()
+        self._resize(env_ids, episodes.starts.size_scale)
         state.start_frame_pos[env_ids] = state.frame_pos[env_ids]
         state.start_joint_pos[env_ids] = state.joint_pos[env_ids]
         self._succeeded[env_ids] = False
+
+    def _resize(self, env_ids: Ints, size_scale: NDArray[np.float64]) -> None:
+        """Tell the terms how large the roles that move freely are in this episode."""
+        state, free = self.simulator.state, list(self.simulator.free_bodies)
+        for role, entity in self.task.roles.items():
+            if entity.id in free:
+                scale = torch.from_numpy(size_scale[:, free.index(entity.id)]).float()
+                state.frame_scale[env_ids, state.catalog.frames.index(role)] = scale
 
     def _observe(self) -> Tensor:
         state = self.simulator.state
@@ -233,6 +242,7 @@ class ManipulationEnv(VecEnv):
             "previous_action": state.previous_action.clone(),
             "start_frame_pos": state.start_frame_pos.clone(),
             "start_joint_pos": state.start_joint_pos.clone(),
+            "frame_scale": state.frame_scale.clone(),
             "success_condition": state.success_condition.clone(),
             "turns": {name: getattr(state, name).clone() for name in TURNS},
             "seeds": torch.from_numpy(self._seeds.copy()),
@@ -253,6 +263,7 @@ class ManipulationEnv(VecEnv):
         state.previous_action.copy_(saved["previous_action"])
         state.start_frame_pos.copy_(saved["start_frame_pos"])
         state.start_joint_pos.copy_(saved["start_joint_pos"])
+        state.frame_scale.copy_(saved["frame_scale"])
         state.success_condition = saved["success_condition"].clone()
         for name in TURNS:
             setattr(state, name, saved["turns"][name].clone())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from blueprint_tune.mdp.state import Body, Frame, Region, SceneState
+from blueprint_tune.mdp.state import Body, Command, Frame, Joint, Region, SceneState
 
 
 def in_frame(state: SceneState, point: Tensor, frame: Frame) -> Tensor:
@@ -42,6 +42,11 @@ def rotate(quat: Tensor, vector: Tensor) -> Tensor:
     w, u = quat[:, :1], quat[:, 1:]
     cross = torch.linalg.cross(u, vector)
     return vector + 2.0 * (w * cross + torch.linalg.cross(u, cross))
+
+
+def wrist_end(state: SceneState, wrist: Joint, joint: Joint, to: Command) -> Tensor:
+    """(N,) rad: where the wrist ends if it turns a joint to its command in one go, gripping it as it is."""
+    return state.joint_position(wrist) - joint.outward * state.joint_error(joint, to)
 
 
 def tilt(state: SceneState, frame: Frame) -> Tensor:

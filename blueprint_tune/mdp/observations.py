@@ -7,7 +7,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from blueprint_tune.mdp.frames import in_frame, lower_end
+from blueprint_tune.mdp.frames import in_frame, lower_end, rotate, rotate_back, wrist_end
 from blueprint_tune.mdp.state import Body, Command, Contact, Frame, Joint, Members, Region, SceneState
 from blueprint_tune.mdp.terms import Against, Positive, term
 
@@ -59,10 +59,45 @@ def frame_axes(state: SceneState, frame: Frame) -> Tensor:
 
 
 @term("observation")
-def hole_offset(state: SceneState, part: Body, hole: Region, scale: float = 1.0) -> Tensor:
-    """A part's lower end from a hole's mouth, in metres (times ``scale``) along the hole's axes, (N, 3)."""
+def hole_offset(
+    state: SceneState, part: Body, hole: Region, scale: float = 1.0, limit: Positive = 1e6
+) -> Tensor:
+    """A part's lower end from a hole's mouth, in metres along the hole's axes, (N, 3).
+
+    Times ``scale``, and cut off at plus and minus ``limit``.
+    """
     mouth = torch.tensor([0.0, 0.0, hole.half_extents[2]])
-    return (in_frame(state, lower_end(state, part), hole.frame) - mouth) * scale
+    offset = (in_frame(state, lower_end(state, part), hole.frame) - mouth) * scale
+    return offset.clamp(-limit, limit)
+
+
+@term("observation")
+def folded_angle(state: SceneState, frame: Frame, of: Frame, axis: str = "z", folds: int = 2) -> Tensor:
+    """Angle of an axis of ``of`` about the z axis of ``frame``, times ``folds``: (cos, sin), (N, 2).
+
+    The angle counts from the x axis of ``frame``. What looks the same after a part of a turn, as a bar does
+    after half of one (``folds`` 2) and a box after a quarter (4), gives the same numbers.
+    """
+    direction = torch.zeros_like(state.position(of))
+    direction[:, "xyz".index(axis)] = 1.0
+    seen = rotate_back(state.quaternion(frame), rotate(state.quaternion(of), direction))
+    cos, sin = seen[:, 0], seen[:, 1]
+    for _ in range(folds.bit_length() - 1):
+        cos, sin = cos * cos - sin * sin, 2.0 * cos * sin
+    return torch.stack([cos, sin], dim=1)
+
+
+@term("observation")
+def wrist_turn(state: SceneState, wrist: Joint, joint: Joint, to: Command) -> Tensor:
+    """Where the wrist ends, in rad, if it turns a joint to its command in one go from here, (N, 1)."""
+    return wrist_end(state, wrist, joint, to).unsqueeze(1)
+
+
+@term("observation")
+def body_size(state: SceneState, of: Body, scale: float = 1.0) -> Tensor:
+    """Extents of a role's box along its own axes in metres (times ``scale``), (N, 3)."""
+    extents = 2.0 * scale * torch.tensor(of.half_extents)
+    return state.scale_of(of.frame).unsqueeze(1) * extents
 
 
 @term("observation")

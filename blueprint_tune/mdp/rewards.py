@@ -7,7 +7,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from blueprint_tune.mdp.frames import insertion
+from blueprint_tune.mdp.frames import in_frame, insertion, lower_end, tilt, turned_from, wrist_end
 from blueprint_tune.mdp.state import Body, Command, Contact, Frame, Joint, Region, SceneState
 from blueprint_tune.mdp.terms import Against, BoundTerm, Positive, term
 
@@ -41,6 +41,62 @@ def carried_to(
 ) -> Tensor:
     """:func:`distance_kernel` between ``a`` and ``b`` while ``what`` is held by every finger of ``by``."""
     return state.grasped(by, force_n) * distance_kernel(state, a, b, std_m)
+
+
+@term("reward")
+def carried_over(
+    state: SceneState,
+    by: Annotated[Contact, Against("what")],
+    frame: Frame,
+    region: Region,
+    std_m: Positive,
+    clearance_m: float = 0.05,
+    force_n: Positive = 1.0,
+) -> Tensor:
+    """How near a held frame is to where it can be lowered into a region: 1 - tanh(way / ``std_m``).
+
+    The way leads over the rim: beside the middle half of the region a frame that is not ``clearance_m``
+    metres above its top has to rise first, within it height does not matter.
+    """
+    x, y, z = in_frame(state, state.position(frame), region.frame).unbind(dim=1)
+    half_x, half_y, half_z = region.half_extents
+    aside = torch.hypot((x.abs() - half_x / 2).clamp_min(0.0), (y.abs() - half_y / 2).clamp_min(0.0))
+    below = (half_z + clearance_m - z).clamp_min(0.0) * (aside > 0)
+    return state.grasped(by, force_n) * (1.0 - torch.tanh(torch.hypot(aside, below) / std_m))
+
+
+@term("reward")
+def carried_onto(
+    state: SceneState,
+    by: Annotated[Contact, Against("what")],
+    part: Body,
+    region: Region,
+    std_m: Positive,
+    force_n: Positive = 1.0,
+) -> Tensor:
+    """How near the underside of a held part is to a region's floor, falling as 1 - tanh(way / ``std_m``)."""
+    x, y, z = in_frame(state, lower_end(state, part), region.frame).unbind(dim=1)
+    half_x, half_y, half_z = region.half_extents
+    aside = torch.hypot((x.abs() - half_x / 2).clamp_min(0.0), (y.abs() - half_y / 2).clamp_min(0.0))
+    return state.grasped(by, force_n) * (1.0 - torch.tanh(torch.hypot(aside, z + half_z) / std_m))
+
+
+@term("reward")
+def horizontal_kernel(state: SceneState, a: Frame, b: Frame, std_m: Positive) -> Tensor:
+    """:func:`distance_kernel` with heights left out."""
+    return 1.0 - torch.tanh(state.horizontal_distance(a, b) / std_m)
+
+
+@term("reward")
+def heading_kernel(state: SceneState, frame: Frame, like: Frame, std_rad: Positive) -> Tensor:
+    """1 with a frame's front pointing as that of ``like`` does, falling as 1 - tanh(angle / ``std_rad``)."""
+    return 1.0 - torch.tanh(turned_from(state, frame, like).abs() / std_rad)
+
+
+@term("reward")
+def tilt_kernel(state: SceneState, frame: Frame, std_rad: Positive) -> Tensor:
+    """1 with a frame upright, falling as 1 - tanh(tilt / ``std_rad``)."""
+    return 1.0 - torch.tanh(tilt(state, frame) / std_rad)
 
 
 @term("reward")
@@ -86,7 +142,7 @@ def wrist_room(
     Right turning moves wrist and joint together and leaves this as it is; only how a hand is twisted
     before it grips changes it. What lacks is counted from ``margin_rad`` before the wrist's limits.
     """
-    end = state.joint_position(wrist) - joint.outward * state.joint_error(joint, to)
+    end = wrist_end(state, wrist, joint, to)
     lower, upper = state.joint_range(wrist)
     lacking = torch.maximum(end - upper, lower - end) + margin_rad
     return 1.0 - torch.tanh(lacking.clamp_min(0.0) / std_rad)

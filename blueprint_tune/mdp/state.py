@@ -188,6 +188,7 @@ class SceneState:
 
     Attributes:
         frame_pos: (N, F, 3) metres. frame_quat: (N, F, 4). frame_linvel, frame_angvel: (N, F, 3).
+        frame_scale: (N, F) by which what a frame belongs to is larger than its role's entity.
         joint_pos, joint_vel: (N, J) in rad or m and per second. joint_limits: (J, 2).
         contact_force: (N, C) newtons, magnitude of the net force of one contact request.
         num_robot_joints: the robot's joints are the first of ``joint_pos``. joint_targets: (N, R).
@@ -214,6 +215,7 @@ class SceneState:
         self.frame_pos, self.frame_quat = zeros(f, 3), zeros(f, 4)
         self.frame_linvel, self.frame_angvel = zeros(f, 3), zeros(f, 3)
         self.start_frame_pos = zeros(f, 3)
+        self.frame_scale = torch.ones(num_envs, f, device=device)
         self.joint_pos, self.joint_vel = zeros(j), zeros(j)
         self.start_joint_pos = zeros(j)
         self.joint_limits = torch.zeros(j, 2, device=device)
@@ -252,6 +254,10 @@ class SceneState:
     def velocity(self, frame: Frame) -> Tensor:
         """(N, 3) linear velocity in m/s of a scene frame."""
         return self._row(self.frame_linvel, frame)
+
+    def scale_of(self, frame: Frame) -> Tensor:
+        """(N,) factor on the size of what a scene frame belongs to."""
+        return self._row(self.frame_scale, frame)
 
     def angular_velocity(self, frame: Frame) -> Tensor:
         """(N, 3) angular velocity in rad/s, world axes, of a scene frame."""

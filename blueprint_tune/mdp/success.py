@@ -123,6 +123,13 @@ def below_height(state: SceneState, frame: Frame, height_m: float) -> Tensor:
 
 
 @term("termination")
+def faster_than(state: SceneState, frame: Frame, speed_mps: Positive) -> Tensor:
+    """A frame moves faster than ``speed_mps``: what fell 11 cm does 1.5 m/s."""
+    velocity = state.velocity(frame)
+    return (velocity * velocity).sum(dim=1) > speed_mps**2
+
+
+@term("termination")
 def farther_than(state: SceneState, a: Frame, b: Frame, distance_m: Positive) -> Tensor:
     """Two frames are farther apart than ``distance_m`` metres."""
     return state.distance(a, b) > distance_m

@@ -27,7 +27,7 @@ class Starts:
         joint_pos: (k, J) rad or m, robot joints first, as ``Simulator.joint_names``.
         joint_target: (k, R) rad or m, where the robot's joints are driven to until the first action.
         body_pos: (k, B, 3) metres and body_quat: (k, B, 4) wxyz, as ``Simulator.free_bodies``.
-        mass_scale, friction_scale: (k, B) factors on the bodies' nominal values.
+        mass_scale, friction_scale, size_scale: (k, B) factors on the bodies' nominal values.
     """
 
     joint_pos: Floats
@@ -36,6 +36,7 @@ class Starts:
     body_quat: Floats
     mass_scale: Floats
     friction_scale: Floats
+    size_scale: Floats
 
     def take(self, rows: NDArray[np.int64]) -> Starts:
         """The starts of some rows."""
@@ -46,6 +47,7 @@ class Starts:
             self.body_quat[rows],
             self.mass_scale[rows],
             self.friction_scale[rows],
+            self.size_scale[rows],
         )
 
 

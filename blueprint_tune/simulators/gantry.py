@@ -45,7 +45,7 @@ class Gantry:
 
     Attributes:
         now: everything that changes, name -> (N, …): joint_pos, joint_vel (robot, then fixtures), targets,
-            body_pos, body_vel, body_quat, mass_scale, friction_scale (free bodies), finger_force.
+            body_pos, body_vel, body_quat, mass_scale, friction_scale, size_scale (free bodies), finger_force.
         home: (J,) joints at the nominal start. limits: (J, 2). ee_quat: (4,), it never turns.
 
     What can be held are "points": free bodies, then handles; ``finger_force`` is (N, P) newtons.
@@ -82,6 +82,7 @@ class Gantry:
             "body_quat": (bodies, 4),
             "mass_scale": (bodies,),
             "friction_scale": (bodies,),
+            "size_scale": (bodies,),
             "finger_force": (points,),
         }
         return {name: np.zeros((self._num_envs, *size)) for name, size in sizes.items()}

@@ -48,6 +48,7 @@ class PointmassSimulator(Simulator):
             body_quat=np.array([e.quat for e in task.free], dtype=np.float64).reshape(1, count, 4),
             mass_scale=np.ones((1, count)),
             friction_scale=np.ones((1, count)),
+            size_scale=np.ones((1, count)),
         )
         self.state = SceneState(catalog, num_envs, len(self.robot_joints), num_actions)
         self.state.joint_limits = torch.from_numpy(self.joint_limits).float()
@@ -107,7 +108,7 @@ class PointmassSimulator(Simulator):
         now = self._gantry.now
         now["joint_pos"][env_ids] = starts.joint_pos
         now["targets"][env_ids] = starts.joint_target
-        for name in ("body_pos", "body_quat", "mass_scale", "friction_scale"):
+        for name in ("body_pos", "body_quat", "mass_scale", "friction_scale", "size_scale"):
             now[name][env_ids] = getattr(starts, name)
         for name in ("joint_vel", "body_vel", "finger_force"):
             now[name][env_ids] = 0.0

@@ -2,8 +2,9 @@
 
 For things to pick up the base stands level with the surface that carries them. For things to open it faces
 their front with its shoulder 0.12 m below the handle and 0.3 m to its side, far enough back for the whole
-opening: there the Panda holds a level hand at every opening with 0.3 rad or more to its joint limits; straight
-in front of the handle no posture gives it more than 0.15. Robots that stand on the floor choose their spot only.
+opening: there the Panda holds a level hand at every opening with 0.3 rad or more to its joint limits;
+straight in front of the handle no posture gives it more than 0.15. Robots that stand on the floor choose
+their spot only.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ def bind(scene: Scene, cfg: ExperimentConfig) -> TaskSpec:
     roles, base = _cast(scene, overlaps, cfg)
     _check_supports(scene, roles, overlaps)
     layout = lay_out(scene, roles, _kinds(cfg.policy), overlaps, base, cfg.robot.reach_m)
-    made_up = [*_role_guesses(roles), *layout.guesses]
+    made_up = [*_role_guesses(roles), *layout.guesses, *cfg.robot.guesses]
     notes = [*scene.notes, *_binding_notes(cfg, roles, base), *layout.notes, *made_up]
     guesses = (*_used_guesses(scene, layout), *made_up)
     return TaskSpec(

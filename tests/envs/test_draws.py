@@ -27,6 +27,7 @@ def drawn(task: TaskSpec, **sections: dict[str, dict[str, Any]]) -> Episodes:
         body_quat=np.tile([e.quat for e in task.free], (COUNT, 1, 1)).reshape(COUNT, bodies, 4),
         mass_scale=np.ones((COUNT, bodies)),
         friction_scale=np.ones((COUNT, bodies)),
+        size_scale=np.ones((COUNT, bodies)),
     )
     episodes = Episodes(starts, {}, np.zeros((COUNT, 0), dtype=np.int64))
     draw = Draw(np.zeros(COUNT, dtype=np.int64), np.arange(COUNT), np.zeros(COUNT, dtype=np.int64))

@@ -35,6 +35,27 @@ CASES: list[tuple[dict[str, Any], list[list[float]]]] = [
     ({"term": "command", "of": "goal"}, [[0.3, 0.3, 1.0], [0.0, 0.0, 1.0]]),
     ({"term": "last_action"}, [[1.0, -0.5, 0.0], [0.0, 0.0, 0.0]]),
     ({"term": "elapsed_fraction"}, [[0.25], [1.0]]),
+    ({"term": "sequence_stage"}, [[0.0], [0.5]]),
+    ({"term": "whose_turn", "role": "item"}, [[1.0, 0.0], [1.0, 0.0]]),
+    ({"term": "relative_position", "a": "bin", "b": "item"}, [[0.1, 0.05, 0.0], [0.15, 0.0, 0.0]]),
+    ({"term": "joint_fraction", "joint": "button/joint"}, [[0.9], [0.2]]),
+    ({"term": "body_size", "of": "target", "scale": 10.0}, [[0.4, 0.4, 1.0], [0.4, 0.4, 1.0]]),
+    # from the mouth, 10 cm above the bin's middle, to an underside 5 cm below an item's middle
+    ({"term": "hole_offset", "part": "item_1", "hole": "bin"}, [[0.25, 0.0, -0.15], [0.15, 0.0, -0.15]]),
+    (
+        {"term": "hole_offset", "part": "item_1", "hole": "bin", "scale": 10.0, "limit": 1.0},
+        [[1.0, 0.0, -1.0], [1.0, 0.0, -1.0]],
+    ),
+    # the bin of the second environment is turned by a quarter
+    ({"term": "folded_angle", "frame": "item_1", "of": "bin", "axis": "x"}, [[1.0, 0.0], [-1.0, 0.0]]),
+    (
+        {"term": "folded_angle", "frame": "item_1", "of": "bin", "axis": "y", "folds": 4},
+        [[1.0, 0.0], [1.0, 0.0]],
+    ),
+    (
+        {"term": "wrist_turn", "wrist": "robot/wrist", "joint": "drawer/joint", "to": "opening"},
+        [[-1.3], [2.4]],
+    ),
 ]
 
 
@@ -45,7 +66,7 @@ def test_observation(
     bound = bind_term("observation", "o", entry, catalog, "test")
     found = bound.function(scene())
     assert found.dtype == torch.float32
-    torch.testing.assert_close(found, torch.tensor(expected))
+    torch.testing.assert_close(found, torch.tensor(expected), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("what", ["target", None])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import tanh
+from math import cos, hypot, pi, tanh
 from typing import Any
 
 import pytest
@@ -36,6 +36,30 @@ CASES: list[tuple[dict[str, Any], list[float]]] = [
     ({"term": "joint_speed"}, [5.0, 0.25]),
     ({"term": "success_bonus"}, [0.0, 1.0]),
     ({"term": "elapsed_time"}, [0.25, 0.0]),
+    ({"term": "condition_met", "condition": {"term": "settled", "frame": "item_0"}}, [1.0, 0.0]),
+    ({"term": "joint_depressed", "joint": "button/joint"}, [0.9, 0.2]),
+    ({"term": "sequence_progress"}, [0.0, 0.5]),
+    ({"term": "horizontal_kernel", "a": "target", "b": "command/goal", "std_m": 0.3}, [1 - tanh(1), 1.0]),
+    ({"term": "tilt_kernel", "frame": "item_0", "std_rad": 0.3}, [1.0, 1 - tanh(1)]),
+    (
+        {"term": "heading_kernel", "frame": "item_1", "like": "bin", "std_rad": pi / 2},
+        [1.0, 1 - tanh(1)],
+    ),
+    # in one go the wrist would end at -1.3 and 2.4, its limits are -2 and 2
+    (
+        {
+            "term": "wrist_room",
+            "wrist": "robot/wrist",
+            "joint": "drawer/joint",
+            "to": "opening",
+            "std_rad": 0.6,
+        },
+        [1.0, 1 - tanh(1)],
+    ),
+    # the lower ends are 15 cm down a hole of 20, 11 and 15 cm off its axis, 25 in the third case
+    ({"term": "insertion_depth", "part": "item_0", "hole": "bin"}, [0.75, 0.5 + 0.05 * cos(0.3) / 0.2]),
+    ({"term": "insertion_depth", "part": "item_1", "hole": "bin"}, [0.0, 0.75]),
+    ({"term": "over_hole", "part": "item_1", "hole": "bin", "std_m": 0.25}, [1 - tanh(1), 1 - tanh(0.6)]),
 ]
 
 
@@ -90,6 +114,43 @@ def test_carried_to_is_a_kernel_while_held(catalog: Catalog, scene: Scene) -> No
     assert held(catalog, scene, entry, torch.zeros(2, 2)).tolist() == [0.0, 0.0]
 
 
+INTO = {"by": "robot/gripper", "what": "target", "region": "bin"}
+
+
+def at(catalog: Catalog, scene: Scene, entry: dict[str, Any], offset: list[float]) -> float:
+    """A reward with the target held, upright, at an offset from the middle of the bin (not turned)."""
+    bound = bind_term("reward", "r", entry, catalog, "test")
+    state = scene()
+    state.contact_force[:] = 2.0
+    state.frame_pos[0, 1] = state.frame_pos[0, 3] + torch.tensor(offset)
+    state.changed()
+    return bound.function(state)[0].item()
+
+
+@pytest.mark.parametrize(
+    ("offset", "way_m"),
+    [
+        ([0.0, 0.0, -0.05], 0.0),  # in the middle half of the bin, height does not matter
+        ([0.09, 0.04, 0.5], 0.0),
+        ([0.4, 0.0, 0.2], 0.3),  # beside it and high enough: only the way across is left
+        ([0.4, 0.45, 0.05], hypot(0.3, 0.4, 0.1)),  # and lower than 5 cm above its rim: up first
+    ],
+)
+def test_carried_over_leads_over_the_rim(
+    catalog: Catalog, scene: Scene, offset: list[float], way_m: float
+) -> None:
+    entry = {"term": "carried_over", **INTO, "frame": "target", "std_m": 0.5}
+    assert at(catalog, scene, entry, offset) == pytest.approx(1 - tanh(way_m / 0.5), abs=1e-5)
+    assert held(catalog, scene, entry, torch.zeros(2, 2)).tolist() == [0.0, 0.0], "only while held"
+
+
+def test_carried_onto_counts_from_the_underside_to_the_floor(catalog: Catalog, scene: Scene) -> None:
+    entry = {"term": "carried_onto", **INTO, "part": "target", "std_m": 0.5}
+    assert at(catalog, scene, entry, [0.05, 0.0, -0.05]) == pytest.approx(1.0), "5 cm high, it stands"
+    assert at(catalog, scene, entry, [0.4, 0.0, 0.35]) == pytest.approx(1 - tanh(1.0), abs=1e-5)
+    assert held(catalog, scene, entry, torch.zeros(2, 2)).tolist() == [0.0, 0.0], "only while held"
+
+
 def test_contact_force_above_counts_bodies(catalog: Catalog, scene: Scene) -> None:
     entry = {"term": "contact_force_above", "by": "robot/arm", "threshold_n": 5.0}
     found = held(catalog, scene, entry, torch.tensor([[5.0, 5.1], [50.0, 6.0]]))
@@ -103,4 +164,5 @@ def test_contact_force_above_counts_bodies(catalog: Catalog, scene: Scene) -> No
 def test_every_reward_term_is_tested() -> None:
     tested = {entry["term"] for entry, _ in CASES}
     tested |= {"grasped", "lifted", "carried_to", "contact_force_above", "joint_progress"}
+    tested |= {"carried_over", "carried_onto"}
     assert tested == {name for name, r in REGISTRY.items() if "reward" in r.kinds}

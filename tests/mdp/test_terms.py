@@ -26,7 +26,7 @@ def refused(catalog: Catalog, kind: str, entry: dict[str, Any]) -> str:
 def test_names_become_references(catalog: Catalog) -> None:
     assert catalog.frame("target", WHERE) == Frame(1)
     assert catalog.frame("command/goal", WHERE) == Frame(-1, "goal")
-    assert catalog.joint("drawer/joint", WHERE) == Joint(2)
+    assert catalog.joint("drawer/joint", WHERE) == Joint(2, outward=1.0)
     assert (
         catalog.command("opening", WHERE) == catalog.command("command/opening", WHERE) == Command("opening")
     )
@@ -54,7 +54,7 @@ def test_contact_requests_are_collected_once(catalog: Catalog) -> None:
         ("reward", {"term": "relative_position"}, "uses term 'relative_position'. "),
         ("observation", {"term": "grasped", "by": "robot/gripper"}, "uses term 'grasped'. "),
         ("reward", {"term": None}, "uses term 'None'. "),
-        ("success", {"a": "target"}, "has no 'term'. Terms for it: joint_at, joint_within, within_distance."),
+        ("success", {"a": "target"}, "has no 'term'. Terms for it: all_of, every_member, "),
         (
             "reward",
             {"term": "lifted", "frame": "target"},

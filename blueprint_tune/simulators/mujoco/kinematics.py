@@ -164,7 +164,8 @@ def _start_pose(model: mujoco.MjModel, data: mujoco.MjData, task: TaskSpec) -> t
     out = np.cos(slant) * forward - np.sin(slant) * up
     handle = next((e.handle for e in task.roles.values() if e.handle is not None), None)
     vertical_bar = handle is not None and abs(handle.along[2]) > 0.5
-    travel = left if vertical_bar else np.cross(out, left)
+    stands = any(entity.movable for entity in task.roles.values())
+    travel = left if vertical_bar or stands else np.cross(out, left)
     return position, np.column_stack([np.cross(travel, out), travel, out])
 
 

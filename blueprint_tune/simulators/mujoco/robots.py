@@ -10,12 +10,11 @@ effort / speed makes no-load speed at full effort the speed limit.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import mujoco
 import numpy as np
 
 from blueprint_tune.config.paths import robot_file
+from blueprint_tune.config.robot_model import find_mesh
 from blueprint_tune.config.schema import GripperConfig, RobotConfig, ServoConfig
 from blueprint_tune.errors import SimulatorError, nearest
 
@@ -47,6 +46,8 @@ def robot_spec(robot: RobotConfig) -> mujoco.MjSpec:
     Raises SimulatorError naming the file, body, joint or frame that is missing and what exists.
     """
     spec = _read(robot, robot.model)
+    for surplus in (*spec.keys, *spec.sensors, *spec.worldbody.geoms):
+        spec.delete(surplus)  # of a scene that the file may have been written for
     _body(spec, robot, robot.base_body)
     if robot.hand is not None and robot.hand.model is not None:
         _mount(spec, robot, robot.hand, robot.hand.model)
@@ -74,6 +75,9 @@ def _read(robot: RobotConfig, model: str) -> mujoco.MjSpec:
     except (ValueError, OSError) as error:
         raise SimulatorError(f"robot '{robot.name}': cannot read its model {path}: {error}") from error
     spec.compiler.fusestatic = 0  # a URDF's fixed links keep their names
+    if path.suffix == ".urdf":
+        for mesh in spec.meshes:  # packages of ROS are not known here
+            mesh.file = str(find_mesh(path.absolute(), mesh.file) or mesh.file)
     return spec
 
 
@@ -128,7 +132,7 @@ def _add_site(spec: mujoco.MjSpec, robot: RobotConfig) -> None:
         known = [site.name for site in spec.sites]
         raise SimulatorError(
             f"robot '{robot.name}' has no site '{robot.ee_site}' for its end effector. "
-            f"{nearest(robot.ee_site, known)} A body can serve instead: robot.ee={{body: …}}."
+            f"{nearest(robot.ee_site, known)} A body can serve instead, in the robot's YAML: ee: {{body: …}}."
         )
 
 
@@ -148,14 +152,23 @@ def _make_pads(spec: mujoco.MjSpec, robot: RobotConfig) -> None:
 
 
 def _add_servos(spec: mujoco.MjSpec, robot: RobotConfig) -> None:
+    for actuator in list(spec.actuators):
+        if actuator.target in robot.servos:
+            spec.delete(actuator)
+        elif actuator.biasprm[1] >= 0 or actuator.biasprm[1] != -actuator.gainprm[0]:
+            raise SimulatorError(
+                f"robot '{robot.name}': joint '{actuator.target}' has an actuator ('{actuator.name}') that is "
+                "no position servo. Put one in its place in the robot's YAML: "
+                f"servos: {{{actuator.target}: {{effort: <N m or N>, speed: <rad/s or m/s>}}}}."
+            )
     driven = {actuator.target for actuator in spec.actuators}
     missing = [name for name in robot.joints if name not in driven]
     unknown = [name for name in missing if name not in robot.servos]
     if unknown:
         raise SimulatorError(
             f"robot '{robot.name}': joint '{unknown[0]}' has no actuator; those that have: "
-            f"{', '.join(sorted(driven)) or 'none'}. Give it a motor: "
-            f"robot.servos={{{unknown[0]}: {{effort: <N m or N>, speed: <rad/s or m/s>}}}}."
+            f"{', '.join(sorted(driven)) or 'none'}. Give it a motor in the robot's YAML: "
+            f"servos: {{{unknown[0]}: {{effort: <N m or N>, speed: <rad/s or m/s>}}}}."
         )
     for name in missing:
         _set_joint(spec.joint(name), robot.servos[name], finger=name not in robot.chain)

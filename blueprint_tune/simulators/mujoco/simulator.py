@@ -18,6 +18,7 @@ from blueprint_tune.simulators.base import Simulator, Starts
 from blueprint_tune.simulators.mujoco.kinematics import Postures, start_postures
 from blueprint_tune.simulators.mujoco.render import render_environment
 from blueprint_tune.simulators.mujoco.scene_builder import CompiledScene, compile_scene
+from blueprint_tune.simulators.mujoco.variation import SCALES, BodyVariation
 from blueprint_tune.tasks.spec import TaskSpec
 
 VELOCITY_STAGE = int(mujoco.mjtStage.mjSTAGE_VEL)
@@ -46,7 +47,7 @@ class MujocoSimulator(Simulator):
         self._batch = Batch(compiled.model, num_envs, num_threads, persistent=True)
         self._bind_state(catalog, num_actions)
         self._bind_arm(catalog, len(task.robot.chain))
-        self._bind_randomized_fields()
+        self._variation = BodyVariation(self._batch, compiled)
         self.joint_limits = np.array([compiled.model.joint(n).range for n in self.joint_names])
         self.state.joint_limits = torch.from_numpy(self.joint_limits).float()
         self.nominal = self._nominal(task, postures)
@@ -80,17 +81,6 @@ class MujocoSimulator(Simulator):
         self._slides = np.flatnonzero(self._compiled.model.jnt_type[:num_arm_joints] == slide)
         self._jacobian = torch.zeros(self.num_envs, num_arm_joints, 6)
 
-    def _bind_randomized_fields(self) -> None:
-        """Per-environment mass, inertia and friction, so that resets can scale them."""
-        model, batch = self._compiled.model, self._batch
-        self._bodies = np.array([model.body(name).id for name in self.free_bodies], dtype=np.int64)
-        if not len(self._bodies):
-            return
-        self._mass, self._inertia = batch.expand("body_mass"), batch.expand("body_inertia")
-        self._friction = batch.expand("geom_friction")
-        self._mass_scale = np.ones((self.num_envs, len(self._bodies)))
-        self._friction_scale = np.ones((self.num_envs, len(self._bodies)))
-
     def _nominal(self, task: TaskSpec, postures: Postures) -> Starts:
         model, k = self._compiled.model, len(postures.arm)
         gripper, count = task.robot.hand, len(task.free)
@@ -111,6 +101,7 @@ class MujocoSimulator(Simulator):
             body_quat=body_quat,
             mass_scale=np.ones((k, count)),
             friction_scale=np.ones((k, count)),
+            size_scale=np.ones((k, count)),
         )
 
     def reset(self, env_ids: NDArray[np.int64], starts: Starts) -> None:
@@ -123,35 +114,9 @@ class MujocoSimulator(Simulator):
         self._warmstart[env_ids] = 0.0
         self._ctrl[env_ids] = starts.joint_target
         self.state.joint_targets[env_ids] = torch.from_numpy(starts.joint_target).float()
-        self._scale_bodies(env_ids, starts)
+        self._variation.apply(env_ids, starts)
         self._batch.forward(env_ids.astype(np.int32), VELOCITY_STAGE)
         self._refresh_rows(torch.from_numpy(env_ids))
-
-    def _scale_bodies(self, env_ids: NDArray[np.int64], starts: Starts) -> None:
-        """Write per-environment mass and friction of the environments whose scales changed."""
-        if not len(self._bodies):
-            return
-        model = self._compiled.model
-        changed = (self._mass_scale[env_ids] != starts.mass_scale).any(axis=1)
-        if changed.any():
-            ids = env_ids[changed]
-            scale = starts.mass_scale[changed]
-            columns = (ids[:, None], self._bodies[None, :])
-            self._mass[columns] = model.body_mass[self._bodies] * scale
-            self._inertia[columns] = model.body_inertia[self._bodies] * scale[..., None]
-            self._mass_scale[ids] = scale
-            self._batch.set_const(ids.astype(np.int32))
-        if (self._friction_scale[env_ids] == starts.friction_scale).all():
-            return
-        self._friction_scale[env_ids] = starts.friction_scale
-        for index, geoms in enumerate(self._compiled.free_geoms):
-            for geom in geoms:
-                scale = starts.friction_scale[:, index, None]
-                self._friction[env_ids, geom] = model.geom_friction[geom] * scale
-        # a finger pad's friction has priority over the object's: scale it with the first object's
-        for geom in self._compiled.pad_geoms:
-            scale = starts.friction_scale[:, 0, None]
-            self._friction[env_ids, geom] = model.geom_friction[geom] * scale
 
     def set_joint_targets(self, position: Tensor) -> None:
         """See :meth:`Simulator.set_joint_targets`."""
@@ -199,25 +164,21 @@ class MujocoSimulator(Simulator):
 
     def save_state(self) -> dict[str, Any]:
         """See :meth:`Simulator.save_state`."""
-        saved = {
+        return {
             "rows": torch.from_numpy(self._batch.state.copy()),
             "buffer": self._buffer.clone(),
             "contact_force": self.state.contact_force.clone(),
             "joint_targets": self.state.joint_targets.clone(),
+            "variation": {name: torch.from_numpy(v) for name, v in self._variation.save().items()},
         }
-        if len(self._bodies):
-            saved["mass_scale"] = torch.from_numpy(self._mass_scale.copy())
-            saved["friction_scale"] = torch.from_numpy(self._friction_scale.copy())
-        return saved
 
     def load_state(self, saved: dict[str, Any]) -> None:
         """See :meth:`Simulator.load_state`."""
         everyone = np.arange(self.num_envs)
-        if len(self._bodies):
-            nominal = self.nominal.take(np.zeros(self.num_envs, dtype=np.int64))
-            nominal.mass_scale = saved["mass_scale"].numpy()
-            nominal.friction_scale = saved["friction_scale"].numpy()
-            self._scale_bodies(everyone, nominal)
+        starts = self.nominal.take(np.zeros(self.num_envs, dtype=np.int64))
+        for name in SCALES:
+            setattr(starts, name, saved["variation"][name].numpy())
+        self._variation.apply(everyone, starts)
         self._batch.state[:] = saved["rows"].numpy()
         self._batch.forward(None, VELOCITY_STAGE)
         self._refresh()

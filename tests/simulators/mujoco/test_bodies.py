@@ -170,5 +170,5 @@ def test_every_part_of_a_carried_compound_slides_on_the_same_friction() -> None:
     spec = mujoco.MjSpec()
     add_free(spec.worldbody, entity("mug", "cup", (0.085, 0.085, 0.1), 0.0, friction=0.37), GREY)
     model = spec.compile()
-    assert model.ngeom == 9 and (model.geom_friction[:, 0] == 0.37).all()
+    assert model.ngeom == 10 and (model.geom_friction[:, 0] == 0.37).all()
     assert model.geom("mug").id == 0, "the first part bears the name"

@@ -11,11 +11,12 @@ import mujoco
 import numpy as np
 import pytest
 
-from blueprint_tune.config.schema import ExperimentConfig
+from blueprint_tune.config.schema import ExperimentConfig, RoleConfig
 from blueprint_tune.envs.task_terms import TaskTerms
 from blueprint_tune.errors import SimulatorError
 from blueprint_tune.simulators.mujoco.fixtures import BUTTON_AT, BUTTON_N, HANDLE_MASS_KG
 from blueprint_tune.simulators.mujoco.scene_builder import CompiledScene, compile_scene
+from blueprint_tune.tasks.regions import region
 from blueprint_tune.tasks.spec import TaskSpec, bind_task, catalog
 
 Compose = Callable[..., ExperimentConfig]
@@ -239,10 +240,10 @@ def test_a_button_returns_and_takes_newtons_to_press(bound, dt_s: float) -> None
         mujoco.mj_step(model, data, nstep=round(0.5 / dt_s))
         return float(joint.qpos[0] / travel)
 
-    assert abs(after(0.3)) < 0.01, "a touch does not press it"
+    assert abs(after(0.3)) < 0.03, "a touch does not press it"
     assert after(BUTTON_N - 0.3) < BUTTON_AT < after(BUTTON_N + 0.3) < 1.0
     assert after(5.0) == pytest.approx(1.0, abs=0.05)
-    assert abs(after(0.0)) < 0.01, "released, it comes back"
+    assert abs(after(0.0)) < 0.03, "released, it comes back"
     assert abs(joint.qvel[0]) < 1e-6
 
 
@@ -288,3 +289,47 @@ def test_a_robot_that_is_not_what_its_config_says_is_refused(
     with pytest.raises(SimulatorError) as caught:
         compile_scene(replace(task, robot=replace(task.robot, **changes)), catalog(task))
     assert says in str(caught.value)
+
+
+def test_a_container_s_frame_is_its_body_and_its_region_a_site(bound) -> None:
+    task, _ = bound(PICK)
+    turned = np.array([np.cos(0.3), 0.0, 0.0, np.sin(0.3)])
+    at = task.roles["target"].position + 0.3 * np.eye(3)[1]
+    tote = replace(
+        task.roles["target"],
+        id="tote",
+        position=at,
+        quat=turned,
+        size=np.array([0.4, 0.3, 0.2]),
+        shape="bin",
+        movable=False,
+    )
+    policy = replace(task.policy, roles={**task.policy.roles, "bin": RoleConfig(kind="region")})
+    with_bin = replace(task, policy=policy, roles={**task.roles, "bin": tote}, static=(*task.static, tote))
+    names = catalog(with_bin)
+    names = replace(names, frames=(*names.frames, "bin/region"))
+    compiled = compile_scene(with_bin, names)
+    data, count = forward(compiled), len(names.frames)
+    positions = data.sensordata[: 3 * count].reshape(count, 3)
+    quats = data.sensordata[3 * count : 7 * count].reshape(count, 4)
+    frame, inside = names.frames.index("bin"), names.frames.index("bin/region")
+    np.testing.assert_allclose(positions[frame], at, atol=1e-9)
+    np.testing.assert_allclose(positions[inside], tote.to_scene(region(tote).center), atol=1e-9)
+    np.testing.assert_allclose(quats[[frame, inside]], [turned, turned], atol=1e-9)
+    walls = geoms(compiled.model, "tote")
+    assert len(walls) == 5
+    tin = compiled.free_geoms[0][0]
+    assert all(touching(compiled.model, wall, tin) for wall in walls)
+    assert not any(touching(compiled.model, wall, other) for wall in walls for other in walls)
+
+
+def test_every_geom_of_a_carried_dish_belongs_to_it(bound) -> None:
+    task, _ = bound(PICK)
+    mug = next(entity for entity in task.scene.entities if entity.category == "mug")
+    free = (*task.free, mug)
+    static = tuple(entity for entity in task.static if entity.id != mug.id)
+    compiled = compile_scene(replace(task, free=free, static=static, pruned=()), catalog(task))
+    model = compiled.model
+    assert [len(found) for found in compiled.free_geoms] == [1, 10]
+    owners = {model.body(model.geom_bodyid[g]).name for g in compiled.free_geoms[1]}
+    assert owners == {mug.id} and model.body(mug.id).mass[0] == pytest.approx(mug.mass_kg)
