@@ -186,6 +186,21 @@ def _make_uniform(task: TaskSpec, where: str, name: str, low: float, high: float
     return apply
 
 
+def _make_joint_target(task: TaskSpec, where: str, name: str, role: str, within: float) -> Apply:
+    """A fraction of a joint's range at most ``within`` (rad or m) from where the joint starts."""
+    column, (lower, upper) = _joint_column(task, where, role)
+    if within <= 0:
+        raise ConfigError(f"{where}: 'within' must be greater than 0, not {within!r}.")
+
+    def apply(draw: Draw, episodes: Episodes) -> None:
+        start = episodes.starts.joint_pos[:, column]
+        low, high = np.maximum(lower, start - within), np.minimum(upper, start + within)
+        wanted = low + draw.uniform(f"command/{name}", 1)[:, 0] * (high - low)
+        episodes.commands[name] = ((wanted - lower) / (upper - lower))[:, None]
+
+    return apply
+
+
 def _make_object_pose(
     task: TaskSpec,
     where: str,
@@ -215,6 +230,17 @@ def _make_object_pose(
 def _make_joint_fraction(task: TaskSpec, where: str, name: str, role: str, range: list[float]) -> Apply:
     """Start a fixture's joint anywhere in a part of its range."""
     low, high = _bounds(where, range=range)
+    column, (lower, upper) = _joint_column(task, where, role)
+
+    def apply(draw: Draw, episodes: Episodes) -> None:
+        fraction = draw.between(f"event/{name}", low, high)[:, 0]
+        episodes.starts.joint_pos[:, column] = lower + fraction * (upper - lower)
+
+    return apply
+
+
+def _joint_column(task: TaskSpec, where: str, role: str) -> tuple[int, tuple[float, float]]:
+    """The column of a fixture's joint among the joints of a start, and its limits."""
     if role not in task.roles:
         raise ConfigError(f"{where}: there is no role '{role}'. {nearest(role, task.roles)}")
     jointed = [entity.id for entity in task.jointed]
@@ -222,13 +248,7 @@ def _make_joint_fraction(task: TaskSpec, where: str, name: str, role: str, range
     if joint is None or task.roles[role].id not in jointed:
         raise ConfigError(f"{where}: role '{role}' has no joint.")
     column = len(task.robot.joints) + jointed.index(task.roles[role].id)
-    lower, upper = joint.lower, joint.upper
-
-    def apply(draw: Draw, episodes: Episodes) -> None:
-        fraction = draw.between(f"event/{name}", low, high)[:, 0]
-        episodes.starts.joint_pos[:, column] = lower + fraction * (upper - lower)
-
-    return apply
+    return column, (joint.lower, joint.upper)
 
 
 def _make_scale(field: str) -> Callable[..., Apply]:
@@ -271,6 +291,7 @@ COMMANDS: dict[str, Callable[..., Apply]] = {
     "position": _make_position,
     "choice": _make_choice,
     "uniform": _make_uniform,
+    "joint_target": _make_joint_target,
 }
 EVENTS: dict[str, Callable[..., Apply]] = {
     "object_pose": _make_object_pose,
