@@ -185,6 +185,7 @@ class PhysicsConfig:
     friction_correlation_distance_m: NonNegative
     randomization: PhysicsRandomization
     impratio: Annotated[float, Field(ge=1, le=1000)]
+    mujoco_solver: Literal["Newton", "CG"]
 
 
 @dataclass(config=_STRICT)
@@ -200,7 +201,7 @@ class BudgetsConfig:
 class RoleConfig:
     """What a policy type asks of an entity of the scene."""
 
-    kind: Literal["rigid", "articulated", "region"]
+    kind: Literal["rigid", "articulated", "region", "deformable"]
     joint: Literal["prismatic", "revolute"] | None = None
     affordances: list[str] = Field(default_factory=list)
     categories: list[str] = Field(default_factory=list)

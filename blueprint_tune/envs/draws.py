@@ -128,18 +128,19 @@ def _bounds(where: str, **ranges: list[float]) -> tuple[Floats, Floats]:
     return values[:, 0], values[:, 1]
 
 
-def _columns(task: TaskSpec, where: str, role: str) -> list[int]:
-    """The free bodies of a role: one, or one for each of its members."""
+def _columns(task: TaskSpec, where: str, role: str, rigid: bool = False) -> list[int]:
+    """The loose bodies of a role: one, or one for each of its members. ``rigid``: not cloth."""
     asked = task.policy.roles.get(role)
     names = member_names(role, asked) if asked is not None else (role,)
-    free = [entity.id for entity in task.free]
+    loose = [entity.id for entity in (task.free if rigid else task.loose)]
     for name in names:
         if name not in task.roles:
             known = [*task.policy.roles, *(r for r in task.roles if r not in task.policy.roles)]
             raise ConfigError(f"{where}: there is no role '{name}'. {nearest(name, known)}")
-        if task.roles[name].id not in free:
-            raise ConfigError(f"{where}: role '{name}' ('{task.roles[name].id}') does not move freely.")
-    return [free.index(task.roles[name].id) for name in names]
+        if task.roles[name].id not in loose:
+            solid = " as a rigid body" if rigid else ""
+            raise ConfigError(f"{where}: role '{name}' ('{task.roles[name].id}') does not move freely{solid}.")
+    return [loose.index(task.roles[name].id) for name in names]
 
 
 def _in_base_axes(task: TaskSpec, offsets: Floats) -> Floats:
@@ -157,7 +158,7 @@ def _make_position(
     x ahead of the robot, y to its left, z up.
     """
     low, high = _bounds(where, x_m=x_m, y_m=y_m, z_m=z_m)
-    centre = np.mean([task.free[column].position for column in _columns(task, where, near)], axis=0)
+    centre = np.mean([task.loose[column].position for column in _columns(task, where, near)], axis=0)
 
     def apply(draw: Draw, episodes: Episodes) -> None:
         episodes.commands[name] = centre + _in_base_axes(task, draw.between(f"command/{name}", low, high))
@@ -254,7 +255,7 @@ def _joint_column(task: TaskSpec, where: str, role: str) -> tuple[int, tuple[flo
 def _make_scale(field: str) -> Callable[..., Apply]:
     def make(task: TaskSpec, where: str, name: str, role: str, range: list[float]) -> Apply:
         low, high = _bounds(where, range=range)
-        columns = _columns(task, where, role)
+        columns = _columns(task, where, role, rigid=field == "mass_scale")
         if low[0] <= 0:
             raise ConfigError(f"{where}: 'range' must be positive factors, not {range!r}.")
 
@@ -268,8 +269,8 @@ def _make_scale(field: str) -> Callable[..., Apply]:
 
 def _make_size_scale(task: TaskSpec, where: str, name: str, role: str, range: list[float]) -> Apply:
     """Make a role larger or smaller by a factor, standing where it stood."""
+    columns = _columns(task, where, role, rigid=True)
     scale = _make_scale("size_scale")(task, where, name, role, range)
-    columns = _columns(task, where, role)
     half_heights = np.array([(task.free[c].top - task.free[c].bottom) / 2 for c in columns])
 
     def apply(draw: Draw, episodes: Episodes) -> None:
