@@ -139,7 +139,9 @@ def _columns(task: TaskSpec, where: str, role: str, rigid: bool = False) -> list
             raise ConfigError(f"{where}: there is no role '{name}'. {nearest(name, known)}")
         if task.roles[name].id not in loose:
             solid = " as a rigid body" if rigid else ""
-            raise ConfigError(f"{where}: role '{name}' ('{task.roles[name].id}') does not move freely{solid}.")
+            raise ConfigError(
+                f"{where}: role '{name}' ('{task.roles[name].id}') does not move freely{solid}."
+            )
     return [loose.index(task.roles[name].id) for name in names]
 
 

@@ -54,7 +54,9 @@ class Cloth:
 
 def nodes(entity: Entity) -> tuple[int, int]:
     """How many masses lie along its width and its depth."""
-    across, along = (int(np.clip(np.ceil(extent / SPACING_M) + 1, 2, MOST_NODES)) for extent in entity.size[:2])
+    across, along = (
+        int(np.clip(np.ceil(extent / SPACING_M) + 1, 2, MOST_NODES)) for extent in entity.size[:2]
+    )
     return across, along
 
 
