@@ -113,7 +113,7 @@ class RobotConfig:
     tool_bodies: list[str] = Field(default_factory=list)
     """What touches things when no gripper is mounted: ``robot/gripper`` of terms."""
     weights: dict[str, Positive] = Field(default_factory=dict)
-    """ee_delta: how readily a joint moves beside the others' 1; a slow one is left for what they cannot do."""
+    """ee_delta: how readily a joint moves beside the others' 1; a slow one helps where they cannot."""
     ee: EndEffectorConfig | None = None
     """Makes the site ``ee_site`` in a model that lacks it."""
     servos: dict[str, ServoConfig] = Field(default_factory=dict)
