@@ -266,6 +266,15 @@ class SequenceConfig:
 
 
 @dataclass(config=_STRICT)
+class BenchmarkConfig:
+    """What ``scripts/bench learning`` measures a policy type with."""
+
+    scene: str
+    overrides: list[str]
+    """Further words on the command line: the robot, if it is not the scene's."""
+
+
+@dataclass(config=_STRICT)
 class PolicyConfig:
     """A policy type: what the scene offers, what is seen, done, rewarded and counted as success."""
 
@@ -274,6 +283,7 @@ class PolicyConfig:
     episode_s: Positive
     action_repeat: Annotated[int, Field(ge=1, le=50)]
     budget: BudgetsConfig
+    benchmark: BenchmarkConfig
     roles: dict[str, RoleConfig]
     start: StartConfig
     actions: ActionConfig

@@ -36,7 +36,8 @@ class PointmassSimulator(Simulator):
     ) -> None:
         if task.cloths:
             raise SimulatorError(
-                f"backend 'pointmass' has no cloth, which policy '{task.policy.name}' needs. Use backend=mujoco."
+                f"backend 'pointmass' has no cloth, which policy '{task.policy.name}' needs. "
+                "Use backend=mujoco."
             )
         self.num_envs, self.device, self.exact_state = num_envs, "cpu", True
         self.physics_dt_s = task.physics.dt_s
