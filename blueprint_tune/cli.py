@@ -142,13 +142,14 @@ def _experiment(tree: Any) -> None:
     try:
         from hydra.core.hydra_config import HydraConfig
 
+        from blueprint_tune.config.compose import complete
         from blueprint_tune.config.tree import plain
-        from blueprint_tune.config.validate import to_config
 
-        config = to_config(plain(tree))
+        overrides = list(HydraConfig.get().overrides.task)
+        config = complete(plain(tree), overrides)
         from blueprint_tune.pipeline import run_experiment
 
-        run_experiment(config, list(HydraConfig.get().overrides.task))
+        run_experiment(config, overrides)
     except BlueprintTuneError as error:  # Hydra would print a traceback and exit 1
         raise SystemExit(report_error(error)) from error
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from blueprint_tune.config.origins import origin
 from blueprint_tune.config.own_robot import replace_own_robot
@@ -31,6 +32,14 @@ def compose(overrides: Sequence[str], config_dir: Path | None = None) -> Experim
     if config is None or problems:
         raise ConfigError(join_problems(problems))
     return config
+
+
+def complete(tree: dict[str, Any], overrides: Sequence[str]) -> ExperimentConfig:
+    """The experiment of a plain, resolved composition. Raises ConfigError naming every problem."""
+    problems = replace_own_robot(tree, overrides)
+    if problems:
+        raise ConfigError(join_problems(problems))
+    return to_config(tree)
 
 
 def inspect(

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from blueprint_tune.config import paths
+from blueprint_tune.config.robot_model import model_digest
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.config.searchspace import load_searchspace
 from blueprint_tune.config.validate import to_dict
@@ -71,6 +72,8 @@ def _question(config: ExperimentConfig, scene_digest: str) -> dict[str, Any]:
     tree = {key: value for key, value in to_dict(config).items() if key not in _NOT_THE_QUESTION}
     tree["scene"] = {**tree["scene"], "manifest": None, "digest": scene_digest}  # by content, not by path
     tree["robot"] = {**tree["robot"], "model": _robot_digest(config.robot.model)}
+    if config.robot.hand is not None and config.robot.hand.model is not None:
+        tree["robot"]["gripper_model"] = _robot_digest(config.robot.hand.model)
     tree["searchspace"] = load_searchspace(config.searchspace, config)
     return tree
 
@@ -79,7 +82,7 @@ def _robot_digest(model: str) -> str:
     """The model's content; its name where no such file exists, which the simulator then reports."""
     for file in (paths.assets_dir() / "robots" / model, Path(model)):
         if file.is_file():
-            return hashlib.sha256(file.read_bytes()).hexdigest()
+            return model_digest(file)
     return model
 
 

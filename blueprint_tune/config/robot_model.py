@@ -7,7 +7,9 @@ do not matter for that. Physics reads the file again, completely.
 
 from __future__ import annotations
 
+import hashlib
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +17,7 @@ from xml.etree import ElementTree
 
 from blueprint_tune.errors import ConfigError
 
+_REFERENCE = re.compile(r'\bfile(?:name)?="([^"]+)"')
 _MESHES = (".stl", ".obj", ".msh")
 """Formats that MuJoCo reads."""
 
@@ -63,8 +66,20 @@ def find_mesh(model: Path, reference: str) -> Path | None:
     shorter = inside.split("/", 1)[-1]
     folders = (model.parent, *list(model.parent.parents)[:3])
     tries = [folder / part for part in (inside, shorter) for folder in folders]
-    tries += [folder / Path(inside).name for folder in (model.parent, model.parent / "meshes")]
+    beside = (model.parent, model.parent / "meshes", model.parent / "assets")
+    tries += [folder / Path(inside).name for folder in beside]
     return next((path for path in tries if path.is_file()), None)
+
+
+def model_digest(model: Path) -> str:
+    """sha256 of a model file and of the files it names, where they are found."""
+    content = model.read_bytes()
+    digest = hashlib.sha256(content)
+    for reference in sorted(set(_REFERENCE.findall(content.decode(errors="replace")))):
+        file = find_mesh(model, reference)
+        if file is not None:
+            digest.update(reference.encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()
 
 
 def read_model(path: Path) -> RobotModel:

@@ -113,7 +113,7 @@ class RobotConfig:
     tool_bodies: list[str] = Field(default_factory=list)
     """What touches things when no gripper is mounted: ``robot/gripper`` of terms."""
     weights: dict[str, Positive] = Field(default_factory=dict)
-    """ee_delta: how readily a joint moves beside the others' 1; a slow one is left for what they cannot do."""
+    """ee_delta: how readily a joint moves beside the others' 1; a slow one helps where they cannot."""
     ee: EndEffectorConfig | None = None
     """Makes the site ``ee_site`` in a model that lacks it."""
     servos: dict[str, ServoConfig] = Field(default_factory=dict)
@@ -185,6 +185,7 @@ class PhysicsConfig:
     friction_correlation_distance_m: NonNegative
     randomization: PhysicsRandomization
     impratio: Annotated[float, Field(ge=1, le=1000)]
+    mujoco_solver: Literal["Newton", "CG"]
 
 
 @dataclass(config=_STRICT)
@@ -200,7 +201,7 @@ class BudgetsConfig:
 class RoleConfig:
     """What a policy type asks of an entity of the scene."""
 
-    kind: Literal["rigid", "articulated", "region"]
+    kind: Literal["rigid", "articulated", "region", "deformable"]
     joint: Literal["prismatic", "revolute"] | None = None
     affordances: list[str] = Field(default_factory=list)
     categories: list[str] = Field(default_factory=list)
@@ -265,6 +266,15 @@ class SequenceConfig:
 
 
 @dataclass(config=_STRICT)
+class BenchmarkConfig:
+    """What ``scripts/bench learning`` measures a policy type with."""
+
+    scene: str
+    overrides: list[str]
+    """Further words on the command line: the robot, if it is not the scene's."""
+
+
+@dataclass(config=_STRICT)
 class PolicyConfig:
     """A policy type: what the scene offers, what is seen, done, rewarded and counted as success."""
 
@@ -273,6 +283,7 @@ class PolicyConfig:
     episode_s: Positive
     action_repeat: Annotated[int, Field(ge=1, le=50)]
     budget: BudgetsConfig
+    benchmark: BenchmarkConfig
     roles: dict[str, RoleConfig]
     start: StartConfig
     actions: ActionConfig

@@ -128,18 +128,21 @@ def _bounds(where: str, **ranges: list[float]) -> tuple[Floats, Floats]:
     return values[:, 0], values[:, 1]
 
 
-def _columns(task: TaskSpec, where: str, role: str) -> list[int]:
-    """The free bodies of a role: one, or one for each of its members."""
+def _columns(task: TaskSpec, where: str, role: str, rigid: bool = False) -> list[int]:
+    """The loose bodies of a role: one, or one for each of its members. ``rigid``: not cloth."""
     asked = task.policy.roles.get(role)
     names = member_names(role, asked) if asked is not None else (role,)
-    free = [entity.id for entity in task.free]
+    loose = [entity.id for entity in (task.free if rigid else task.loose)]
     for name in names:
         if name not in task.roles:
             known = [*task.policy.roles, *(r for r in task.roles if r not in task.policy.roles)]
             raise ConfigError(f"{where}: there is no role '{name}'. {nearest(name, known)}")
-        if task.roles[name].id not in free:
-            raise ConfigError(f"{where}: role '{name}' ('{task.roles[name].id}') does not move freely.")
-    return [free.index(task.roles[name].id) for name in names]
+        if task.roles[name].id not in loose:
+            solid = " as a rigid body" if rigid else ""
+            raise ConfigError(
+                f"{where}: role '{name}' ('{task.roles[name].id}') does not move freely{solid}."
+            )
+    return [loose.index(task.roles[name].id) for name in names]
 
 
 def _in_base_axes(task: TaskSpec, offsets: Floats) -> Floats:
@@ -157,7 +160,7 @@ def _make_position(
     x ahead of the robot, y to its left, z up.
     """
     low, high = _bounds(where, x_m=x_m, y_m=y_m, z_m=z_m)
-    centre = np.mean([task.free[column].position for column in _columns(task, where, near)], axis=0)
+    centre = np.mean([task.loose[column].position for column in _columns(task, where, near)], axis=0)
 
     def apply(draw: Draw, episodes: Episodes) -> None:
         episodes.commands[name] = centre + _in_base_axes(task, draw.between(f"command/{name}", low, high))
@@ -182,6 +185,21 @@ def _make_uniform(task: TaskSpec, where: str, name: str, low: float, high: float
 
     def apply(draw: Draw, episodes: Episodes) -> None:
         episodes.commands[name] = draw.between(f"command/{name}", *bounds)
+
+    return apply
+
+
+def _make_joint_target(task: TaskSpec, where: str, name: str, role: str, within: float) -> Apply:
+    """A fraction of a joint's range at most ``within`` (rad or m) from where the joint starts."""
+    column, (lower, upper) = _joint_column(task, where, role)
+    if within <= 0:
+        raise ConfigError(f"{where}: 'within' must be greater than 0, not {within!r}.")
+
+    def apply(draw: Draw, episodes: Episodes) -> None:
+        start = episodes.starts.joint_pos[:, column]
+        low, high = np.maximum(lower, start - within), np.minimum(upper, start + within)
+        wanted = low + draw.uniform(f"command/{name}", 1)[:, 0] * (high - low)
+        episodes.commands[name] = ((wanted - lower) / (upper - lower))[:, None]
 
     return apply
 
@@ -215,14 +233,7 @@ def _make_object_pose(
 def _make_joint_fraction(task: TaskSpec, where: str, name: str, role: str, range: list[float]) -> Apply:
     """Start a fixture's joint anywhere in a part of its range."""
     low, high = _bounds(where, range=range)
-    if role not in task.roles:
-        raise ConfigError(f"{where}: there is no role '{role}'. {nearest(role, task.roles)}")
-    jointed = [entity.id for entity in task.jointed]
-    joint = task.roles[role].joint
-    if joint is None or task.roles[role].id not in jointed:
-        raise ConfigError(f"{where}: role '{role}' has no joint.")
-    column = len(task.robot.joints) + jointed.index(task.roles[role].id)
-    lower, upper = joint.lower, joint.upper
+    column, (lower, upper) = _joint_column(task, where, role)
 
     def apply(draw: Draw, episodes: Episodes) -> None:
         fraction = draw.between(f"event/{name}", low, high)[:, 0]
@@ -231,10 +242,22 @@ def _make_joint_fraction(task: TaskSpec, where: str, name: str, role: str, range
     return apply
 
 
+def _joint_column(task: TaskSpec, where: str, role: str) -> tuple[int, tuple[float, float]]:
+    """The column of a fixture's joint among the joints of a start, and its limits."""
+    if role not in task.roles:
+        raise ConfigError(f"{where}: there is no role '{role}'. {nearest(role, task.roles)}")
+    jointed = [entity.id for entity in task.jointed]
+    joint = task.roles[role].joint
+    if joint is None or task.roles[role].id not in jointed:
+        raise ConfigError(f"{where}: role '{role}' has no joint.")
+    column = len(task.robot.joints) + jointed.index(task.roles[role].id)
+    return column, (joint.lower, joint.upper)
+
+
 def _make_scale(field: str) -> Callable[..., Apply]:
     def make(task: TaskSpec, where: str, name: str, role: str, range: list[float]) -> Apply:
         low, high = _bounds(where, range=range)
-        columns = _columns(task, where, role)
+        columns = _columns(task, where, role, rigid=field == "mass_scale")
         if low[0] <= 0:
             raise ConfigError(f"{where}: 'range' must be positive factors, not {range!r}.")
 
@@ -248,8 +271,8 @@ def _make_scale(field: str) -> Callable[..., Apply]:
 
 def _make_size_scale(task: TaskSpec, where: str, name: str, role: str, range: list[float]) -> Apply:
     """Make a role larger or smaller by a factor, standing where it stood."""
+    columns = _columns(task, where, role, rigid=True)
     scale = _make_scale("size_scale")(task, where, name, role, range)
-    columns = _columns(task, where, role)
     half_heights = np.array([(task.free[c].top - task.free[c].bottom) / 2 for c in columns])
 
     def apply(draw: Draw, episodes: Episodes) -> None:
@@ -271,6 +294,7 @@ COMMANDS: dict[str, Callable[..., Apply]] = {
     "position": _make_position,
     "choice": _make_choice,
     "uniform": _make_uniform,
+    "joint_target": _make_joint_target,
 }
 EVENTS: dict[str, Callable[..., Apply]] = {
     "object_pose": _make_object_pose,

@@ -58,11 +58,19 @@ def carried_over(
     The way leads over the rim: beside the middle half of the region a frame that is not ``clearance_m``
     metres above its top has to rise first, within it height does not matter.
     """
+    return state.grasped(by, force_n) * over_region(state, frame, region, std_m, clearance_m)
+
+
+@term("reward")
+def over_region(
+    state: SceneState, frame: Frame, region: Region, std_m: Positive, clearance_m: float = 0.05
+) -> Tensor:
+    """:func:`carried_over`, held or not: fingers do not feel cloth."""
     x, y, z = in_frame(state, state.position(frame), region.frame).unbind(dim=1)
     half_x, half_y, half_z = region.half_extents
     aside = torch.hypot((x.abs() - half_x / 2).clamp_min(0.0), (y.abs() - half_y / 2).clamp_min(0.0))
     below = (half_z + clearance_m - z).clamp_min(0.0) * (aside > 0)
-    return state.grasped(by, force_n) * (1.0 - torch.tanh(torch.hypot(aside, below) / std_m))
+    return 1.0 - torch.tanh(torch.hypot(aside, below) / std_m)
 
 
 @term("reward")
@@ -108,8 +116,14 @@ def lifted(
     force_n: Positive = 1.0,
 ) -> Tensor:
     """Height of a held frame over where it began the episode, as a fraction of ``height_m``, at most 1."""
-    risen = state.position(frame)[:, 2] - state.start_position(frame)[:, 2]
-    return state.grasped(by, force_n) * (risen / height_m).clamp(0.0, 1.0)
+    return state.grasped(by, force_n) * risen(state, frame, height_m)
+
+
+@term("reward")
+def risen(state: SceneState, frame: Frame, height_m: Positive) -> Tensor:
+    """Height of a frame over where it began the episode, as a fraction of ``height_m``, in [0, 1]."""
+    height = state.position(frame)[:, 2] - state.start_position(frame)[:, 2]
+    return (height / height_m).clamp(0.0, 1.0)
 
 
 @term("reward")

@@ -138,16 +138,22 @@ class Catalog:
         return Members(len(self.members[name]))
 
     def region(self, name: str, where: str) -> Region:
-        """Resolve the region of a role; raises ConfigError naming ``where`` and the nearest one."""
-        if name not in self.regions:
-            raise unknown("region", name, list(self.regions), where)
-        return Region(self.frame(name, where), self.regions[name])
+        """Resolve the region of a role; of one with members it is as large as the smallest of theirs."""
+        return Region(self.frame(name, where), self._extents("region", self.regions, name, where))
 
     def box(self, name: str, where: str) -> Body:
-        """Resolve a rigid role; raises ConfigError naming ``where`` and the nearest one."""
-        if name not in self.boxes:
-            raise unknown("rigid role", name, list(self.boxes), where)
-        return Body(self.frame(name, where), self.boxes[name])
+        """Resolve a rigid role; one with members is as large as the smallest of them."""
+        return Body(self.frame(name, where), self._extents("rigid role", self.boxes, name, where))
+
+    def _extents(
+        self, kind: str, known: dict[str, tuple[float, float, float]], name: str, where: str
+    ) -> tuple[float, float, float]:
+        """Half extents of a role; raises ConfigError naming ``where`` and the nearest one that has them."""
+        found = [known[member] for member in self.members.get(name, (name,)) if member in known]
+        if not found:
+            raise unknown(kind, name, [*known, *self.members], where)
+        x, y, z = (min(extents) for extents in zip(*found, strict=True))
+        return x, y, z
 
     def _of_members(self, name: str, known: tuple[str, ...]) -> tuple[int, ...]:
         """The indices of ``<role>/<part>`` for every member of the role; empty if it has none."""

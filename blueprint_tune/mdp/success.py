@@ -18,6 +18,12 @@ def within_distance(state: SceneState, a: Frame, b: Frame, distance_m: Positive)
     return state.distance(a, b) <= distance_m
 
 
+@term("success")
+def apart(state: SceneState, a: Frame, b: Frame, distance_m: Positive) -> Tensor:
+    """Two frames are at least ``distance_m`` metres from each other: cloth that far away is not held."""
+    return state.distance(a, b) >= distance_m
+
+
 @term("success", start_margin={"distance_m": 0.05})
 def within_horizontal_distance(state: SceneState, a: Frame, b: Frame, distance_m: Positive) -> Tensor:
     """Two frames are within ``distance_m`` metres of each other, heights left out."""

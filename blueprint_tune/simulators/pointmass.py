@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from blueprint_tune.errors import SimulatorError
 from blueprint_tune.mdp.state import Catalog, ContactRequest, SceneState
 from blueprint_tune.simulators.base import Simulator, Starts
 from blueprint_tune.simulators.gantry import Floats, Gantry
@@ -33,6 +34,11 @@ class PointmassSimulator(Simulator):
     def __init__(
         self, task: TaskSpec, catalog: Catalog, num_envs: int, num_threads: int, num_actions: int
     ) -> None:
+        if task.cloths:
+            raise SimulatorError(
+                f"backend 'pointmass' has no cloth, which policy '{task.policy.name}' needs. "
+                "Use backend=mujoco."
+            )
         self.num_envs, self.device, self.exact_state = num_envs, "cpu", True
         self.physics_dt_s = task.physics.dt_s
         self.robot_joints = tuple(task.robot.joints)

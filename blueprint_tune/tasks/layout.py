@@ -24,6 +24,7 @@ class Layout:
     """Where every entity of a scene belongs; the lists are as in TaskSpec."""
 
     free: list[Entity] = field(default_factory=list)
+    cloths: list[Entity] = field(default_factory=list)
     jointed: list[Entity] = field(default_factory=list)
     static: list[Entity] = field(default_factory=list)
     pruned: list[Entity] = field(default_factory=list)
@@ -46,12 +47,13 @@ def lay_out(
     layout = Layout()
     kinds = {entity.id: asked[role] for role, entity in roles.items()}
     layout.free += [entity for entity in roles.values() if kinds[entity.id] == "rigid"]
+    layout.cloths += [entity for entity in roles.values() if kinds[entity.id] == "deformable"]
     layout.jointed += [entity for entity in roles.values() if kinds[entity.id] == "articulated"]
-    rigid = list(layout.free)
+    rigid = [*layout.free, *layout.cloths]
     played = {entity.id: entity for entity in roles.values()}
     stuck = {entity.id for overlap in overlaps for entity in (overlap.a, overlap.b)}
     for entity in scene.entities:
-        if kinds.get(entity.id) in ("rigid", "articulated"):
+        if kinds.get(entity.id) in ("rigid", "deformable", "articulated"):
             continue
         entity = played.get(entity.id, entity)
         holder = inside(entity, scene.entities) if entity.movable else None

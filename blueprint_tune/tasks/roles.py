@@ -25,6 +25,13 @@ _SLENDER = 1.5
 """Height over width up to which an object does not topple easily."""
 _TOGETHER_M, _APART_STEP_M = 0.6, 0.25
 """Entities of one task as near to each other as this are as good as nearer ones; then every step is worse."""
+_TOLD = {
+    "rigid": "graspable",
+    "deformable": "graspable",
+    "articulated": "openable",
+    "region": "containable",
+}
+"""The affordance by which a manifest says that an entity can play a role of a kind."""
 _SHOWN = 5
 _MAX_BINDINGS = 200
 _MAX_CANDIDATES = 40
@@ -125,8 +132,19 @@ def unfit(casting: Casting, entity: Entity) -> str | None:
     missing = [word for word in role.affordances if word.lower() not in entity.affordances]
     if missing:
         return f"is not {' or '.join(missing)}"
-    judge = {"rigid": _unfit_rigid, "articulated": _unfit_articulated, "region": _unfit_region}[role.kind]
-    return judge(casting, entity)
+    judges = {
+        "rigid": _unfit_rigid,
+        "deformable": _unfit_deformable,
+        "articulated": _unfit_articulated,
+        "region": _unfit_region,
+    }
+    return judges[role.kind](casting, entity)
+
+
+def _unfit_deformable(casting: Casting, entity: Entity) -> str | None:
+    if entity.shape != "cloth":
+        return f"is a {entity.category}, not cloth"
+    return _unfit_rigid(casting, entity)
 
 
 def _unfit_rigid(casting: Casting, entity: Entity) -> str | None:
@@ -212,7 +230,7 @@ def _explicit(casting: Casting, wanted: str) -> Entity:
 
 def _preference(casting: Casting, entity: Entity) -> tuple[bool, float, bool, float, str]:
     """Smaller is better: told to be usable, in the open or at working height, easy to hold, then by name."""
-    told = {"rigid": "graspable", "articulated": "openable", "region": "containable"}[casting.config.kind]
+    told = _TOLD[casting.config.kind]
     handle = entity.handle_position
     if casting.config.kind == "articulated" and handle is not None:
         return (
@@ -235,6 +253,7 @@ def _nobody(casting: Casting, reasons: dict[str, str]) -> str:
         entity = scene.by_id[name]
         right_kind = {
             "rigid": entity.movable,
+            "deformable": entity.shape == "cloth",
             "articulated": entity.joint is not None,
             "region": region(entity) is not None,
         }

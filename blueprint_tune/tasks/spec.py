@@ -41,6 +41,7 @@ class TaskSpec:
         roles: role (or member of a role) -> entity, in the policy's order.
         robot_base: x, y, z (m) and yaw (rad) of the base.
         free: bodies that move freely: roles of kind rigid in order, then clutter within the work area.
+        cloths: roles of kind deformable, in order.
         jointed: articulated roles. static: colliders in reach, and things frozen where they are.
         pruned: drawn at most: out of reach, or inside something whose inside is not modelled.
         guesses: what stands in for missing measurements of anything simulated, a sentence each.
@@ -55,6 +56,7 @@ class TaskSpec:
     roles: dict[str, Entity]
     robot_base: Base
     free: tuple[Entity, ...]
+    cloths: tuple[Entity, ...]
     jointed: tuple[Entity, ...]
     static: tuple[Entity, ...]
     pruned: tuple[Entity, ...]
@@ -63,8 +65,13 @@ class TaskSpec:
     workspace: tuple[Floats, Floats]
 
     @property
+    def loose(self) -> tuple[Entity, ...]:
+        """Everything whose pose an episode may draw: ``free``, then ``cloths``."""
+        return (*self.free, *self.cloths)
+
+    @property
     def kinds(self) -> dict[str, str]:
-        """What each of ``roles`` is: rigid, articulated or region."""
+        """What each of ``roles`` is: rigid, deformable, articulated or region."""
         return _kinds(self.policy)
 
 
@@ -105,6 +112,7 @@ def bind(scene: Scene, cfg: ExperimentConfig) -> TaskSpec:
         roles=roles,
         robot_base=base,
         free=tuple(layout.free),
+        cloths=tuple(layout.cloths),
         jointed=tuple(layout.jointed),
         static=tuple(layout.static),
         pruned=tuple(layout.pruned),
@@ -125,6 +133,9 @@ def catalog(task: TaskSpec) -> Catalog:
         bodies["robot/gripper"] = tuple(robot.touching)
     for role, entity in task.roles.items():
         frames.append(role)
+        if task.kinds[role] == "deformable":
+            frames += [f"{role}/corner_{i}" for i in range(4)]
+            continue
         bodies[role] = (entity.id,)
         if task.kinds[role] != "articulated":
             continue
@@ -238,11 +249,12 @@ def _binding_notes(cfg: ExperimentConfig, roles: dict[str, Entity], base: Base) 
 
 def _used_guesses(scene: Scene, layout: Layout) -> list[str]:
     """The scene's guesses that this task's physics rests on."""
-    collide = {entity.id for entity in (*layout.free, *layout.jointed, *layout.static)}
+    loose = (*layout.free, *layout.cloths)
+    collide = {entity.id for entity in (*loose, *layout.jointed, *layout.static)}
     used = {
         "place": collide | {""},
         "motion": {entity.id for entity in layout.jointed},
-        "body": {entity.id for entity in (*layout.free, *layout.jointed)},
+        "body": {entity.id for entity in (*loose, *layout.jointed)},
     }
     return [guess.text for guess in scene.guesses if guess.entity in used[guess.about]]
 

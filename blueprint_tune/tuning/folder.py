@@ -152,12 +152,20 @@ def anchored(cfg: ExperimentConfig) -> ExperimentConfig:
     scene, robot, storage = cfg.scene, cfg.robot, cfg.storage
     if scene.manifest is not None and Path(scene.manifest).exists():
         scene = dataclasses.replace(scene, manifest=str(Path(scene.manifest).absolute()))
-    if "/" in robot.model and Path(robot.model).exists():
-        robot = dataclasses.replace(robot, model=str(Path(robot.model).absolute()))
+    grippers = {
+        name: hand and dataclasses.replace(hand, model=_anchored_model(hand.model))
+        for name, hand in robot.grippers.items()
+    }
+    robot = dataclasses.replace(robot, model=_anchored_model(robot.model) or "", grippers=grippers)
     if storage.kind == "local":
         storage = dataclasses.replace(storage, root=str(Path(storage.root).expanduser().absolute()))
     output_dir = str(Path(cfg.output_dir).expanduser().absolute())
     return dataclasses.replace(cfg, scene=scene, robot=robot, storage=storage, output_dir=output_dir)
+
+
+def _anchored_model(model: str | None) -> str | None:
+    """A robot's or gripper's model as an absolute path, or its name if it ships with the program."""
+    return str(Path(model).absolute()) if model and "/" in model and Path(model).exists() else model
 
 
 def open_folder(cfg: ExperimentConfig, document: dict[str, Any]) -> tuple[ExperimentFolder, State]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import blueprint_tune
-from benchlib.readme import SEEDS, policy_types
+from benchlib.readme import SEEDS, benchmark_of, policy_types
 from benchlib.record import ROOT, Document, progress
 from benchlib.table import Cell, Cells, pooled, read_cells, table, write_cells
 from blueprint_tune.config.compose import compose
@@ -19,7 +19,22 @@ from blueprint_tune.tasks.spec import bind_task
 if TYPE_CHECKING:
     from blueprint_tune.pipeline import RunResult
 
-BARS = {"dexterous_pick_place": (0.90, 8.0), "drawer_manipulation": (0.95, 4.0)}
+BARS = {
+    "dexterous_pick_place": (0.90, 8.0),
+    "general_manipulation": (0.90, 8.0),
+    "dish_loading": (0.90, 15.0),
+    "mixed_sku_logistics": (0.90, 15.0),
+    "grocery_stocking": (0.90, 15.0),
+    "table_clearing": (0.90, 15.0),
+    "pallet_handling": (0.90, 15.0),
+    "laundry_sorting": (0.50, 30.0),
+    "drawer_manipulation": (0.95, 4.0),
+    "door_manipulation": (0.95, 5.0),
+    "articulated_access": (0.95, 5.0),
+    "knob_manipulation": (0.95, 5.0),
+    "panel_interaction": (0.95, 10.0),
+    "precision_insertion": (0.95, 15.0),
+}
 """Success that is asked for (the lower end of the interval may be 0.05 less), and minutes of training."""
 SLACK = 0.05
 
@@ -28,7 +43,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to measure; all of it by default."""
     parser.add_argument("--policies", nargs="+", default=policy_types(), metavar="NAME")
     parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS))
-    parser.add_argument("--scene", default="kitchen_001")
     parser.add_argument("--preset", default="benchmark")
     parser.add_argument("--again", action="store_true", help="also measure what has been measured")
     parser.add_argument("--markdown", action="store_true", help="train nothing, print the table")
@@ -64,9 +78,11 @@ def run(options: argparse.Namespace, command: list[str]) -> None:
 
 
 def _overrides(options: argparse.Namespace, policy: str, seed: int) -> list[str]:
+    where = benchmark_of(policy)
     return [
-        f"+scene={options.scene}",
+        f"+scene={where['scene']}",
         f"policy={policy}",
+        *where["overrides"],
         f"preset={options.preset}",
         "sweep=single",
         f"seed={seed}",
@@ -115,8 +131,9 @@ def _tell_if_old(cell: Cell, policy: str, overrides: list[str]) -> None:
 def _document(cells: Cells, options: argparse.Namespace, command: list[str]) -> None:
     document = Document("learning", "Learning: every policy type on fixed seeds", command)
     document.text(
-        f"`preset={options.preset} sweep=single` on `{options.scene}`, one training a seed, each judged by "
-        "its policy's mean actions on the benchmark's fixed starts; the interval is Wilson's at 95 % over "
+        f"`preset={options.preset} sweep=single`, one training a seed, each judged by "
+        "its policy's mean actions on the benchmark's fixed starts in the scene that its policy file names "
+        "(`benchmark`); the interval is Wilson's at 95 % over "
         "the episodes of all seeds. Env steps and minutes are one training's, its selection evaluations "
         "included. An empty cell has not been measured."
     )

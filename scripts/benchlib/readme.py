@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from benchlib.record import ROOT
 from benchlib.table import put_between_markers, read_cells, table
@@ -23,6 +26,12 @@ def run(options: argparse.Namespace, command: list[str]) -> None:
     text = options.readme.read_text()
     options.readme.write_text(put_between_markers(text, lines))
     print("\n".join(lines))
+
+
+def benchmark_of(policy: str) -> dict[str, Any]:
+    """``scene`` and ``overrides`` with which a policy type is measured, from its file."""
+    path = conf_dir() / "policy" / f"{policy}.yaml"
+    return dict(yaml.safe_load(path.read_text())["benchmark"])
 
 
 def policy_types() -> list[str]:

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 import yaml
 
-from blueprint_tune.config.compose import compose, to_config, to_dict
+from blueprint_tune.config.compose import complete, compose, to_config, to_dict
+from blueprint_tune.config.identity import input_hash
 from blueprint_tune.config.robot_model import find_mesh, read_model
 from blueprint_tune.config.schema import RobotConfig
+from blueprint_tune.config.tree import load
 from blueprint_tune.errors import ConfigError
 
 EXAMPLE = Path(__file__).parents[2] / "examples/robots/six_axis.urdf"
@@ -103,6 +105,26 @@ def test_the_command_line_wins_and_the_experiment_keeps_it_all(own: Own) -> None
     assert to_config(to_dict(config)) == config
 
 
+def test_the_command_line_composes_it_too(own: Own) -> None:
+    overrides = ["+scene=kitchen_001", f"robot.model={own()}"]
+    assert complete(load(overrides).tree, overrides) == compose(overrides)
+    with pytest.raises(ConfigError, match="ee names the frame 'nose'"):
+        complete(load(overrides).tree, [f"robot.model={own(ee='nose')}"])
+
+
+def test_another_mesh_is_another_question(own: Own) -> None:
+    """Results are found again by content: of the model, its meshes and a gripper's own model."""
+    ball = '<mesh filename="meshes/ball.stl"/>'
+    model = own(lambda text: text.replace('<sphere radius="0.045"/>', ball))
+    mesh = model.parent / "meshes/ball.stl"
+    mesh.parent.mkdir()
+    hashes = []
+    for content in ("one", "two"):
+        mesh.write_text(content)
+        hashes.append(input_hash(compose(["+scene=kitchen_001", f"robot.model={model}"]), "scene"))
+    assert hashes[0] != hashes[1]
+
+
 def test_a_robot_without_a_gripper_touches_with_its_last_link(own: Own) -> None:
     robot = composed(own(gripper=None, ee="flange"), "policy=drawer_manipulation")
     assert robot.hand is None and robot.touching == ["flange"]
@@ -123,10 +145,10 @@ def test_a_robot_without_a_gripper_touches_with_its_last_link(own: Own) -> None:
         ({"home_rad": [0.0]}, "robot.home_rad has 1 angles for 6 joints"),
         ({"arm_joints": ["waist", "sholder"]}, "names the joint 'sholder', which my_arm.urdf has not. "
                                                "Did you mean 'shoulder'?"),
-        ({"gripper": {"joints": ["finger"]}}, "gripper.joints names the joint 'finger', which my_arm"),
-        ({"gripper": {"joints": ["left_finger_joint"], "fingers": ["thumb"]}}, "gripper.fingers names the bo"),
-        ({"servos": {"elbw": {}}}, "servos names the joint 'elbw', which my_arm.urdf has not. Did you mean"),
-        ({"base_body": "foot"}, "base_body names the body 'foot', which my_arm.urdf has not. Available: base,"),
+        ({"gripper": {"joints": ["finger"]}}, "names the joint 'finger', which my_arm"),
+        ({"gripper": {"joints": ["left_finger_joint"], "fingers": ["thumb"]}}, "names the body 'th"),
+        ({"servos": {"elbw": {}}}, "servos names the joint 'elbw', which my_arm.urdf has not. Did"),
+        ({"base_body": "foot"}, "the body 'foot', which my_arm.urdf has not. Available: base,"),
         ({"speling": 1}, "robot.speling: there is no such setting."),
     ],
 )  # fmt: skip

@@ -131,6 +131,39 @@ def test_the_end_effector_goes_where_it_is_told(
     torch.testing.assert_close(turned, torch.tensor([turn, turn]), atol=0.04, rtol=0)
 
 
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("robot=ur10", "robot.gripper=parallel"),
+        ("robot=fetch",),
+        ("robot=fetch", "robot.base=planar"),
+        ("robot.model=examples/robots/six_axis.urdf",),
+    ],
+)
+def test_every_robot_goes_where_it_is_told(
+    new_env: Callable[..., ManipulationEnv], overrides: tuple[str, ...]
+) -> None:
+    still = ("policy.episode_s=20", "policy.start.joint_noise_rad=0.0")
+    env = new_env("backend=mujoco", EE % "xyz_yaw", *still, *overrides, num_envs=2)
+    moved, turned = flown(env, [0.5, 0.0, 0.5, 0.6], steps=5)
+    torch.testing.assert_close(moved, torch.tensor([[0.05, 0.0, 0.05]] * 2), atol=0.012, rtol=0)
+    torch.testing.assert_close(turned, torch.tensor([[0.0, 0.0, 0.3]] * 2), atol=0.06, rtol=0)
+
+
+def test_a_joint_with_a_small_weight_is_spared(new_env: Callable[..., ManipulationEnv]) -> None:
+    """Fetch's torso and base leave what the arm can do to the arm, in starts and in motion."""
+    env = new_env("backend=mujoco", EE % "xyz", "robot=fetch", "policy.episode_s=20", num_envs=64)
+    env.reset(np.zeros(64, dtype=np.int64), np.arange(64))
+    spread = (env.simulator.state.joint_pos - torch.from_numpy(env.simulator.nominal.joint_pos)).abs()
+    noise = env.policy.start.joint_noise_rad
+    assert spread[:, 0].max() <= 0.1 * noise + 1e-6 < 0.5 * noise < spread[:, 1].max() <= noise + 1e-6
+    start = env.simulator.state.joint_pos.clone()
+    for _ in range(10):
+        env.step(torch.tensor([0.0, 0.0, 1.0, 1.0]).expand(64, -1))
+    moved = (env.simulator.state.joint_pos - start).abs()
+    assert moved[:, 0].max() < 0.05 < moved[:, 2].max()
+
+
 def test_the_pose_target_does_not_wind_up(new_env: Callable[..., ManipulationEnv]) -> None:
     """Pushed against the table for long, the hand comes back at once when told to."""
     env = new_env("backend=mujoco", EE % "xyz", "policy.episode_s=20", num_envs=2)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,28 @@ def test_beside_the_table_level_with_its_top_facing_the_tin(
     np.testing.assert_allclose(
         [np.cos(yaw), np.sin(yaw)], -np.array([x, y + 0.1]) / np.hypot(x, y + 0.1), atol=1e-9
     )
+
+
+def test_a_robot_on_wheels_stands_on_the_floor_as_far_away_as_suits_it(
+    on_table: Callable[..., Scene], robot: RobotConfig
+) -> None:
+    scene = on_table()
+    tall = replace(robot, mount="floor", shoulder_m=1.05, work_m=0.75, base_radius_m=0.3)
+    x, y, z, _ = place(scene, {"target": scene.by_id["tin"]}, tall)
+    assert z == 0.0
+    assert np.hypot(x, y + 0.1) == pytest.approx(0.75, abs=0.11)
+    assert Obstacles(scene.entities, (), 0, 1.8).distance(np.array([[x, y]]))[0] >= 0.3
+
+
+def test_a_lower_shoulder_is_put_higher(
+    read_objects: Callable[..., Scene], obj: Callable[..., Json], robot: RobotConfig
+) -> None:
+    scene = read_objects(obj("drawer", "drawer", (1, 2, 0.8), (0.45, 0.4, 0.16), **DRAWER))
+    heights = [
+        place(scene, {"target": scene.by_id["drawer"]}, replace(robot, shoulder_m=s))[2] + s
+        for s in (0.13, 0.33)
+    ]
+    assert heights[0] == pytest.approx(heights[1])
 
 
 def test_the_same_scene_gives_the_same_base(on_table: Callable[..., Scene], robot: RobotConfig) -> None:

@@ -157,8 +157,8 @@ def _add_servos(spec: mujoco.MjSpec, robot: RobotConfig) -> None:
             spec.delete(actuator)
         elif actuator.biasprm[1] >= 0 or actuator.biasprm[1] != -actuator.gainprm[0]:
             raise SimulatorError(
-                f"robot '{robot.name}': joint '{actuator.target}' has an actuator ('{actuator.name}') that is "
-                "no position servo. Put one in its place in the robot's YAML: "
+                f"robot '{robot.name}': joint '{actuator.target}' has an actuator "
+                f"('{actuator.name}') that is no position servo. Put one in its place in the robot's YAML: "
                 f"servos: {{{actuator.target}: {{effort: <N m or N>, speed: <rad/s or m/s>}}}}."
             )
     driven = {actuator.target for actuator in spec.actuators}

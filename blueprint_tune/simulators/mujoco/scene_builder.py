@@ -19,11 +19,13 @@ from blueprint_tune.config.schema import PhysicsConfig
 from blueprint_tune.errors import SimulatorError
 from blueprint_tune.mdp.state import Catalog
 from blueprint_tune.simulators.mujoco.bodies import STATIC_CONTACT, add_drawn, add_free, add_static
+from blueprint_tune.simulators.mujoco.cloth import Cloth, add_cloth, corners, describe
 from blueprint_tune.simulators.mujoco.fixtures import add_fixture
 from blueprint_tune.simulators.mujoco.robots import robot_spec
 from blueprint_tune.tasks.scene import Entity
 from blueprint_tune.tasks.spec import TaskSpec
 
+_SOLVERS = {"Newton": mujoco.mjtSolver.mjSOL_NEWTON, "CG": mujoco.mjtSolver.mjSOL_CG}
 _ROLE_RGBA = [0.85, 0.36, 0.22, 1.0]
 _PALETTE = ([0.76, 0.70, 0.60, 1], [0.58, 0.62, 0.66, 1], [0.68, 0.60, 0.50, 1], [0.80, 0.80, 0.78, 1])
 
@@ -46,7 +48,8 @@ class CompiledScene:
     """A compiled task.
 
     Attributes:
-        robot_joints, fixture_joints: joint names in ``qpos`` order. free_bodies: names in ``qpos`` order.
+        robot_joints, fixture_joints: joint names in ``qpos`` order. free_bodies: names in ``qpos`` order,
+            those of ``cloths`` last.
         free_geoms: per free body, its collision geom ids. pad_geoms: geom ids of the finger pads.
     """
 
@@ -57,6 +60,7 @@ class CompiledScene:
     free_bodies: tuple[str, ...]
     free_geoms: tuple[tuple[int, ...], ...]
     pad_geoms: tuple[int, ...]
+    cloths: tuple[Cloth, ...]
 
 
 def compile_scene(task: TaskSpec, catalog: Catalog) -> CompiledScene:
@@ -74,6 +78,8 @@ def compile_scene(task: TaskSpec, catalog: Catalog) -> CompiledScene:
     roles = [entity.id for entity in task.roles.values()]
     for entity in task.free:
         add_free(world, entity, _rgba(entity, entity.id in roles))
+    for entity in task.cloths:
+        add_cloth(spec, entity, _rgba(entity, entity.id in roles))
     for entity in task.static:
         add_static(world, entity, _rgba(entity, entity.id in roles), entity.id in roles)
     for entity in task.pruned:
@@ -108,7 +114,7 @@ def _set_options(option: mujoco.MjOption, physics: PhysicsConfig) -> None:
     option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
     option.impratio = physics.impratio
     option.iterations = physics.solver_iterations
-    option.solver = mujoco.mjtSolver.mjSOL_NEWTON
+    option.solver = _SOLVERS[physics.mujoco_solver]
     # A diverged environment must be seen and reported, not silently put back to its start.
     option.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
 
@@ -143,15 +149,18 @@ def _add_floor(world: mujoco.MjsBody) -> None:
 
 def _add_sensors(spec: mujoco.MjSpec, task: TaskSpec, catalog: Catalog) -> SensorLayout:
     kinds = mujoco.mjtSensor
-    for kind in (
-        kinds.mjSENS_FRAMEPOS,
-        kinds.mjSENS_FRAMEQUAT,
-        kinds.mjSENS_FRAMELINVEL,
-        kinds.mjSENS_FRAMEANGVEL,
+    for kind, of_cloth in (
+        (kinds.mjSENS_FRAMEPOS, kinds.mjSENS_SUBTREECOM),
+        (kinds.mjSENS_FRAMEQUAT, kinds.mjSENS_FRAMEQUAT),
+        (kinds.mjSENS_FRAMELINVEL, kinds.mjSENS_SUBTREELINVEL),
+        (kinds.mjSENS_FRAMEANGVEL, kinds.mjSENS_FRAMEANGVEL),
     ):
         for frame in catalog.frames:
             object_type, name = _frame_object(task, frame)
-            spec.add_sensor(type=kind, objtype=object_type, objname=name)
+            cloth = task.kinds.get(frame) == "deformable"  # the middle of its masses
+            if cloth and kind != of_cloth:
+                object_type = mujoco.mjtObj.mjOBJ_BODY
+            spec.add_sensor(type=of_cloth if cloth else kind, objtype=object_type, objname=name)
     body = mujoco.mjtObj.mjOBJ_BODY
     force_only, net_force, one = 1 << int(mujoco.mjtConDataField.mjCONDATA_FORCE), 3, 1
     for request in catalog.contacts:
@@ -171,6 +180,8 @@ def _frame_object(task: TaskSpec, frame: str) -> tuple[mujoco.mjtObj, str]:
         return mujoco.mjtObj.mjOBJ_SITE, task.robot.ee_site
     role, _, part = frame.partition("/")
     entity = task.roles[role].id
+    if task.kinds[role] == "deformable" and part:
+        return mujoco.mjtObj.mjOBJ_XBODY, corners(task.roles[role])[int(part.removeprefix("corner_"))]
     if task.kinds[role] == "region":
         return mujoco.mjtObj.mjOBJ_SITE, f"{entity}_region"
     return mujoco.mjtObj.mjOBJ_XBODY, f"{entity}_{part}" if part else entity
@@ -194,7 +205,8 @@ def _describe(model: mujoco.MjModel, task: TaskSpec, layout: SensorLayout) -> Co
             f"robot '{task.robot.name}': its actuators must drive {', '.join(robot_joints)} in this order, "
             f"but the model has {', '.join(actuated)}."
         )
-    free = tuple(entity.id for entity in task.free)
+    cloths = tuple(describe(model, entity) for entity in task.cloths)
+    free = (*(entity.id for entity in task.free), *(cloth.name for cloth in cloths))
     pads = tuple(
         g
         for finger in (task.robot.hand.fingers if task.robot.hand else [])
@@ -207,6 +219,10 @@ def _describe(model: mujoco.MjModel, task: TaskSpec, layout: SensorLayout) -> Co
         robot_joints=robot_joints,
         fixture_joints=tuple(f"{entity.id}_joint" for entity in task.jointed),
         free_bodies=free,
-        free_geoms=tuple(tuple(np.flatnonzero(model.geom_bodyid == model.body(n).id).tolist()) for n in free),
+        free_geoms=tuple(
+            tuple(np.flatnonzero(model.geom_bodyid == model.body(entity.id).id).tolist())
+            for entity in task.free
+        ),
         pad_geoms=pads,
+        cloths=cloths,
     )

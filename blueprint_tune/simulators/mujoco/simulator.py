@@ -83,16 +83,16 @@ class MujocoSimulator(Simulator):
 
     def _nominal(self, task: TaskSpec, postures: Postures) -> Starts:
         model, k = self._compiled.model, len(postures.arm)
-        gripper, count = task.robot.hand, len(task.free)
+        gripper, count = task.robot.hand, len(task.loose)
         arm = np.hstack([np.zeros((k, len(task.robot.driven_base))), postures.arm])
         fingers = np.full((k, len(gripper.joints) if gripper else 0), postures.fingers_m)
         closing = np.full_like(fingers, postures.fingers_target_m)
         fixtures = [model.joint(name).range[0] for name in self._compiled.fixture_joints]
-        body_pos = np.array([e.position for e in task.free], dtype=np.float64).reshape(1, count, 3)
-        body_quat = np.array([e.quat for e in task.free], dtype=np.float64).reshape(1, count, 4)
+        body_pos = np.array([e.position for e in task.loose], dtype=np.float64).reshape(1, count, 3)
+        body_quat = np.array([e.quat for e in task.loose], dtype=np.float64).reshape(1, count, 4)
         body_pos, body_quat = np.repeat(body_pos, k, axis=0), np.repeat(body_quat, k, axis=0)
         if postures.held is not None:
-            column = [entity.id for entity in task.free].index(postures.held)
+            column = [entity.id for entity in task.loose].index(postures.held)
             body_pos[:, column], body_quat[:, column] = postures.held_pos, postures.held_quat
         return Starts(
             joint_pos=np.hstack([arm, fingers, np.tile(fixtures, (k, 1))]),
@@ -109,7 +109,12 @@ class MujocoSimulator(Simulator):
         joints = len(self.joint_names)
         self._qpos[env_ids, :joints] = starts.joint_pos
         bodies = np.concatenate([starts.body_pos, starts.body_quat], axis=2)
-        self._qpos[env_ids, joints:] = bodies.reshape(len(env_ids), -1)
+        rigid = len(self.free_bodies) - len(self._compiled.cloths)
+        flat = bodies[:, :rigid].reshape(len(env_ids), -1)
+        self._qpos[env_ids, joints : joints + flat.shape[1]] = flat
+        for cloth, pose in zip(self._compiled.cloths, bodies[:, rigid:].swapaxes(0, 1), strict=True):
+            spread = cloth.displacements(pose[:, :3], pose[:, 3:])
+            self._qpos[env_ids, cloth.first : cloth.first + spread.shape[1]] = spread
         self._qvel[env_ids] = 0.0
         self._warmstart[env_ids] = 0.0
         self._ctrl[env_ids] = starts.joint_target

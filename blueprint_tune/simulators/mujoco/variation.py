@@ -85,6 +85,10 @@ class BodyVariation:
         for index, geoms in enumerate(self._compiled.free_geoms):
             for geom in geoms:
                 friction[ids, geom] = model.geom_friction[geom] * scale[:, index, None]
+        for index, cloth in enumerate(self._compiled.cloths, len(self._compiled.free_geoms)):
+            flex = model.flex(cloth.name).id
+            values = model.flex_friction[flex] * scale[:, index, None]
+            self._batch.expand("flex_friction")[ids, flex] = values
         # a finger pad's friction has priority over the object's: scale it with the first object's
         for geom in self._compiled.pad_geoms:
             friction[ids, geom] = model.geom_friction[geom] * scale[:, 0, None]

@@ -51,6 +51,25 @@ def test_a_tin_is_picked_up_and_held(scripted: Script) -> None:
     torch.testing.assert_close(height(script), before, atol=0.02, rtol=0)
 
 
+def test_a_hollow_mug_is_held_however_it_is_turned(scripted: Script) -> None:
+    """Its eight walls are flat; fingers meet an edge, a face or something between."""
+    script = scripted("+policy.roles.target.entity=mug_002")
+    nominal, up = script.simulator.nominal, np.array([0.0, 0.0, 1.0])
+    for yaw in np.radians([0.0, 10.0, 22.5, 35.0]):
+        starts = nominal.take(np.zeros(2, dtype=np.int64))
+        starts.body_quat[:, 0] = [np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)]
+        script.simulator.reset(np.arange(2), starts)
+        script.arm, script.fingers = nominal.joint_pos[0, :7], 0.04
+        mug, before = script.frame("target"), height(script).clone()
+        script.go(mug + 0.1 * up, 1.5)
+        script.go(mug, 1.5)
+        script.grip(0.0)
+        script.go(mug + 0.1 * up, 1.5)
+        script.wait(1.0)
+        assert (height(script) - before > 0.08).all(), np.degrees(yaw)
+        assert (script.state.contact_force[:, :2] > 5.0).all(), np.degrees(yaw)
+
+
 def test_a_slippery_tin_stays(scripted: Script) -> None:
     """The same script: what lifts is friction, and 2 × 70 N × 0.005 is half of the weight."""
     script = scripted()

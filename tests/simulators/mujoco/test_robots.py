@@ -34,6 +34,7 @@ GRIPPED = {
     "ur10": ("robot=ur10", "robot.gripper=parallel"),
     "fetch": ("robot=fetch",),
 }
+OWN = Path(__file__).parents[3] / "examples/robots/six_axis.urdf"
 DRIVEN = {"ur10": ("robot=ur10",), "fetch": ("robot=fetch", "robot.base=planar")}
 ALL = [("robot=franka",), *GRIPPED.values(), *DRIVEN.values()]
 
@@ -182,9 +183,11 @@ def test_joints_hold_and_step_without_overshoot(
 
 @pytest.mark.parametrize("dt_s", [0.002, 0.004, 0.008])
 @pytest.mark.parametrize("mass_kg", [0.1, 1.0])
-@pytest.mark.parametrize("name", ["ur10", "fetch"])
-def test_a_box_is_held_for_two_seconds(config: Compose, name: str, mass_kg: float, dt_s: float) -> None:
-    settings = robot(config, *GRIPPED[name])
+@pytest.mark.parametrize("overrides", [*GRIPPED.values(), (f"robot.model={OWN}",)])
+def test_a_box_is_held_for_two_seconds(
+    config: Compose, overrides: tuple[str, ...], mass_kg: float, dt_s: float
+) -> None:
+    settings = robot(config, *overrides)
     spec = robot_spec(settings)
     spec.option.timestep, spec.option.integrator = dt_s, mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     spec.option.cone, spec.option.impratio = mujoco.mjtCone.mjCONE_ELLIPTIC, 10.0
