@@ -7,9 +7,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 import blueprint_tune.simulators.mujoco  # noqa: F401  chooses how to draw before a test imports mujoco
 from blueprint_tune.config.compose import compose
+from blueprint_tune.config.paths import conf_dir
 from blueprint_tune.config.schema import ClusterConfig, ExperimentConfig
 
 if TYPE_CHECKING:
@@ -20,13 +22,26 @@ SMALL_NETWORKS = ("agent.policy_hidden_dims=[16]", "agent.value_hidden_dims=[16]
 
 @lru_cache(maxsize=64)
 def _config(*overrides: str) -> ExperimentConfig:
-    return compose(["+scene=kitchen_001", "preset=smoke", *SMALL_NETWORKS, *overrides])
+    scene = () if any(word.startswith("+scene=") for word in overrides) else ("+scene=kitchen_001",)
+    return compose([*scene, "preset=smoke", *SMALL_NETWORKS, *overrides])
 
 
 @pytest.fixture(scope="session")
 def config() -> Callable[..., ExperimentConfig]:
-    """config(*overrides) -> a composed experiment in kitchen_001, smoke preset, tiny networks."""
+    """config(*overrides) -> a composed experiment, smoke preset, tiny networks; kitchen_001 by default."""
     return _config
+
+
+@pytest.fixture(scope="session")
+def benchmark() -> Callable[[str], list[str]]:
+    """benchmark(policy) -> the overrides with which a policy type is measured: scene, policy, robot."""
+
+    def overrides(policy: str) -> list[str]:
+        file = yaml.safe_load((conf_dir() / "policy" / f"{policy}.yaml").read_text())
+        where = file["benchmark"]
+        return [f"+scene={where['scene']}", f"policy={policy}", *where["overrides"]]
+
+    return overrides
 
 
 @pytest.fixture

@@ -55,8 +55,8 @@ def carried_over(
 ) -> Tensor:
     """How near a held frame is to where it can be lowered into a region: 1 - tanh(way / ``std_m``).
 
-    The way leads over the rim: beside the middle half of the region a frame that is not ``clearance_m``
-    metres above its top has to rise first, within it height does not matter.
+    The way leads over the rim: beside the middle half of the region a frame has to be ``clearance_m``
+    metres higher than the region's top and than where it began; within it height does not matter.
     """
     return state.grasped(by, force_n) * over_region(state, frame, region, std_m, clearance_m)
 
@@ -69,7 +69,8 @@ def over_region(
     x, y, z = in_frame(state, state.position(frame), region.frame).unbind(dim=1)
     half_x, half_y, half_z = region.half_extents
     aside = torch.hypot((x.abs() - half_x / 2).clamp_min(0.0), (y.abs() - half_y / 2).clamp_min(0.0))
-    below = (half_z + clearance_m - z).clamp_min(0.0) * (aside > 0)
+    top = torch.clamp_min(state.start_position(frame)[:, 2] - state.position(frame)[:, 2] + z, half_z)
+    below = (top + clearance_m - z).clamp_min(0.0) * (aside > 0)
     return 1.0 - torch.tanh(torch.hypot(aside, below) / std_m)
 
 
@@ -80,13 +81,18 @@ def carried_onto(
     part: Body,
     region: Region,
     std_m: Positive,
+    only_over: bool = False,
     force_n: Positive = 1.0,
 ) -> Tensor:
-    """How near the underside of a held part is to a region's floor, falling as 1 - tanh(way / ``std_m``)."""
+    """How near the underside of a held part is to a region's floor, falling as 1 - tanh(way / ``std_m``).
+
+    ``only_over``: 0 beside the middle half of the region, as for one that is entered from above.
+    """
     x, y, z = in_frame(state, lower_end(state, part), region.frame).unbind(dim=1)
     half_x, half_y, half_z = region.half_extents
     aside = torch.hypot((x.abs() - half_x / 2).clamp_min(0.0), (y.abs() - half_y / 2).clamp_min(0.0))
-    return state.grasped(by, force_n) * (1.0 - torch.tanh(torch.hypot(aside, z + half_z) / std_m))
+    near = 1.0 - torch.tanh(torch.hypot(aside, z + half_z) / std_m)
+    return state.grasped(by, force_n) * (near * (aside == 0) if only_over else near)
 
 
 @term("reward")

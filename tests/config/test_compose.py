@@ -11,6 +11,11 @@ from blueprint_tune.errors import ConfigError
 
 SCENE = "+scene=kitchen_001"
 SHIPPED = [(group, name) for group in paths.GROUPS if group != "scene" for name in paths.group_options(group)]
+FITTING = {
+    ("robot", "ur10"): ["policy=drawer_manipulation"],
+    ("policy", "pallet_handling"): ["robot=fetch", "robot.base=planar"],
+}
+"""What must be chosen with a file that does not go with the defaults."""
 
 
 def problems(*overrides: str, config_dir: Path | None = None) -> str:
@@ -21,7 +26,7 @@ def problems(*overrides: str, config_dir: Path | None = None) -> str:
 
 @pytest.mark.parametrize(("group", "name"), SHIPPED)
 def test_every_shipped_file_composes(group: str, name: str) -> None:
-    config = compose([SCENE, f"{group}={name}"])
+    config = compose([SCENE, f"{group}={name}", *FITTING.get((group, name), ())])
     chosen = getattr(config, group)
     if group not in ("storage", "logger"):
         assert (chosen if isinstance(chosen, str) else chosen.name) == name

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from blueprint_tune.config.paths import conf_dir
+from blueprint_tune.config.paths import group_options
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.envs.factory import check_task
 from blueprint_tune.envs.task_terms import TaskTerms
@@ -19,9 +19,11 @@ from blueprint_tune.tasks.spec import TaskSpec, catalog
 Compose = Callable[..., ExperimentConfig]
 
 
-@pytest.mark.parametrize("policy", sorted(path.stem for path in (conf_dir() / "policy").glob("*.yaml")))
-def test_the_shipped_policies_bind(config: Compose, policy: str) -> None:
-    settings = config(f"policy={policy}")
+@pytest.mark.parametrize("policy", group_options("policy"))
+def test_the_shipped_policies_bind(
+    config: Compose, benchmark: Callable[[str], list[str]], policy: str
+) -> None:
+    settings = config(*benchmark(policy))
     task = check_task(settings)
     terms = TaskTerms.bind(settings.policy, catalog(task))
     assert [term.name for term in terms.rewards] == list(settings.policy.rewards)

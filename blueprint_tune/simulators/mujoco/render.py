@@ -11,6 +11,12 @@ from numpy.typing import NDArray
 
 from blueprint_tune.errors import SimulatorError
 
+_DISTANCE_M = 1.6
+_ELEVATIONS = (-30.0, -50.0)
+_TURNS = (135.0, -135.0, 160.0, -160.0, 90.0, -90.0, 45.0, -45.0, 0.0)
+"""Degrees between the way the robot looks and the way the camera does; 180 = it is looked in the face."""
+_END_EFFECTOR = "ee"
+
 _failure: str | None = None
 """Why no picture can be drawn in this process: trying again would abort it."""
 
@@ -43,17 +49,31 @@ def render_environment(batch: Batch, env_id: int, width: int, height: int) -> ND
 
 
 def _camera(model: mujoco.MjModel, batch: Batch, env_id: int) -> mujoco.MjvCamera:
-    """Look at the end effector's surroundings from beside the robot."""
+    """Look at the end effector's surroundings from where the least stands in between."""
     data = batch.get_data(env_id)
     base = data.xpos[1]
-    end = data.site_xpos[0] if model.nsite else data.subtree_com[0]
+    end = data.site(_END_EFFECTOR).xpos if model.nsite else data.subtree_com[0]
     heading = np.degrees(np.arctan2(end[1] - base[1], end[0] - base[0]))
     camera = mujoco.MjvCamera()
-    camera.lookat[:] = 0.35 * base + 0.65 * end
-    camera.distance = 1.7
-    camera.azimuth = heading + 135.0
-    camera.elevation = -25.0
+    camera.lookat[:] = 0.25 * base + 0.75 * end
+    camera.distance = _DISTANCE_M
+    views = [(heading + turn, elevation) for elevation in _ELEVATIONS for turn in _TURNS]
+    clear = [_clear_m(model, data, end, *view) for view in views]
+    # the first of the best: views are listed from the most to the least telling
+    camera.azimuth, camera.elevation = views[int(np.argmax(np.round(clear, 1)))]
     return camera
+
+
+def _clear_m(
+    model: mujoco.MjModel, data: mujoco.MjData, point: NDArray[np.float64], azimuth: float, elevation: float
+) -> float:
+    """How far one sees from a point towards a camera of this azimuth and elevation, in metres."""
+    a, e = np.radians(azimuth), np.radians(elevation)
+    towards = -np.array([np.cos(a) * np.cos(e), np.sin(a) * np.cos(e), np.sin(e)])
+    hit = np.zeros(1, dtype=np.int32)
+    # from beyond the hand itself
+    free = mujoco.mj_ray(model, data, point + 0.25 * towards, towards, None, 1, -1, hit)
+    return _DISTANCE_M if free < 0 else min(float(free), _DISTANCE_M)
 
 
 def _options() -> mujoco.MjvOption:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from blueprint_tune.config.paths import conf_dir
+from blueprint_tune.config.paths import group_options
 from blueprint_tune.envs.manipulation import ManipulationEnv
 from blueprint_tune.learning.selection import play
 
@@ -121,12 +121,13 @@ def noise(env: ManipulationEnv) -> Callable[[Tensor], Tensor]:
     return lambda observations: 2 * torch.rand(len(observations), env.num_actions, generator=generator) - 1
 
 
-@pytest.mark.parametrize("policy", sorted(path.stem for path in (conf_dir() / "policy").glob("*.yaml")))
+@pytest.mark.parametrize("policy", group_options("policy"))
 @pytest.mark.parametrize("act", [zero, noise])
 def test_doing_nothing_and_doing_anything_fail(
     new_env: Callable[..., ManipulationEnv],
+    benchmark: Callable[[str], list[str]],
     policy: str,
     act: Callable[[ManipulationEnv], Callable[[Tensor], Tensor]],
 ) -> None:
-    env = new_env(f"policy={policy}", "backend=mujoco", num_envs=100, num_threads=2)
+    env = new_env(*benchmark(policy), "backend=mujoco", num_envs=100, num_threads=2)
     assert play(env, act(env), seed=42, episodes=100) <= 0.05
