@@ -1,4 +1,4 @@
-"""Every shipped scene: full, sensible, in need of no leniency, and good for each policy of its environment."""
+"""Every shipped scene: full, sensible, read without leniency, good for each policy of its environment."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ SCENES = {
     path.parent.name: read_manifest(path)
     for path in sorted((assets_dir() / "scenes").glob("*/scene_manifest.json"))
 }
-PAIRS = [(id, policy) for id, scene in SCENES.items() for policy in DEFAULT_POLICIES[scene.environment].split()]
+PAIRS = [
+    (id, policy) for id, scene in SCENES.items() for policy in DEFAULT_POLICIES[scene.environment].split()
+]
 INTENDED = {"base_cabinet_002: no joint limits are given; 0 to 90 degrees is assumed, as for a cabinet."}
 
 ENVS, STEPS = 4, 50
@@ -84,7 +86,7 @@ def test_it_is_full_and_inside_its_room(scene: Scene) -> None:
         farthest = np.abs(entity.position) + half - (0.12, 0.12, 0.0)
         assert farthest[0] <= room["width"] / 2, entity.id
         assert farthest[1] <= room["depth"] / 2, entity.id
-        assert -0.03 <= entity.bottom and entity.top <= room["height"] + 1e-9, entity.id
+        assert entity.bottom >= -0.03 and entity.top <= room["height"] + 1e-9, entity.id
 
 
 @each_scene
