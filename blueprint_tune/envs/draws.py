@@ -163,9 +163,13 @@ def _columns(task: TaskSpec, where: str, role: str, rigid: bool = False) -> list
 
 def _in_base_axes(task: TaskSpec, offsets: Floats) -> Floats:
     """Turn (k, 3) offsets (x ahead of the robot, y to its left, z up) into world axes."""
-    cos, sin = np.cos(task.robot_base[3]), np.sin(task.robot_base[3])
-    x, y = offsets[:, 0], offsets[:, 1]
-    return np.stack([cos * x - sin * y, sin * x + cos * y, offsets[:, 2]], axis=1)
+    return _turned_vectors(offsets, np.full(len(offsets), task.robot_base[3]))
+
+
+def _turned_vectors(vectors: Floats, yaw: Floats) -> Floats:
+    """Vectors (k, 3) turned by yaw (k,) about the vertical."""
+    cos, sin, (x, y, z) = np.cos(yaw), np.sin(yaw), vectors.T
+    return np.stack([cos * x - sin * y, sin * x + cos * y, z], axis=1)
 
 
 def _make_position(
@@ -242,6 +246,32 @@ def _make_object_pose(
         for column, drawn in zip(columns, each, strict=True):
             starts.body_pos[:, column] += _in_base_axes(task, drawn[:, :3])
             starts.body_quat[:, column] = _turned(starts.body_quat[:, column], drawn[:, 3])
+
+    return apply
+
+
+def _make_group_pose(
+    task: TaskSpec,
+    where: str,
+    name: str,
+    roles: list[str],
+    x_m: list[float],
+    y_m: list[float],
+    yaw_rad: list[float],
+) -> Apply:
+    """Shift roles that stand on each other together, turning them about the first one's middle."""
+    low, high = _bounds(where, x_m=x_m, y_m=y_m, z_m=[0.0, 0.0], yaw_rad=yaw_rad)
+    columns = [column for role in roles for column in _columns(task, where, role)]
+    around = task.loose[columns[0]].position
+
+    def apply(draw: Draw, episodes: Episodes) -> None:
+        drawn = draw.between(f"event/{name}", low, high)
+        shift, yaw = _in_base_axes(task, drawn[:, :3]), drawn[:, 3]
+        starts = episodes.starts
+        for column in columns:
+            arm = starts.body_pos[:, column] - around
+            starts.body_pos[:, column] = around + shift + _turned_vectors(arm, yaw)
+            starts.body_quat[:, column] = _turned(starts.body_quat[:, column], yaw)
 
     return apply
 
@@ -367,6 +397,7 @@ COMMANDS: dict[str, Callable[..., Apply]] = {
 }
 EVENTS: dict[str, Callable[..., Apply]] = {
     "object_pose": _make_object_pose,
+    "group_pose": _make_group_pose,
     "joint_fraction": _make_joint_fraction,
     "mass_scale": _make_scale("mass_scale"),
     "friction_scale": _make_scale("friction_scale"),

@@ -130,7 +130,7 @@ def below_height(state: SceneState, frame: Frame, height_m: float) -> Tensor:
 
 @term("termination")
 def faster_than(state: SceneState, frame: Frame, speed_mps: Positive) -> Tensor:
-    """A frame moves faster than ``speed_mps``: what fell 11 cm does 1.5 m/s."""
+    """A frame moves faster than ``speed_mps``: what fell 30 cm does 2.4 m/s."""
     velocity = state.velocity(frame)
     return (velocity * velocity).sum(dim=1) > speed_mps**2
 

@@ -18,7 +18,7 @@ from blueprint_tune.config.schema import RobotConfig
 from blueprint_tune.errors import TaskPackageError
 from blueprint_tune.tasks.geometry import Bools, Floats
 from blueprint_tune.tasks.obstacles import Obstacles, in_sight, is_solid, moved
-from blueprint_tune.tasks.overlaps import top_below
+from blueprint_tune.tasks.overlaps import support, top_below
 from blueprint_tune.tasks.regions import region
 from blueprint_tune.tasks.scene import FRONT, Entity, Scene
 
@@ -40,6 +40,10 @@ _PICK_DISTANCES_M = np.array([0.0, -0.05, 0.05, -0.1, 0.1])
 _ANGLES = np.linspace(-np.pi, np.pi, 36, endpoint=False)
 _CLEARANCE_M = 0.3
 """More room around the base than this is no better."""
+_BEHIND_LOAD_M = np.array([0.1, 0.2, 0.3, 0.0])
+"""Between a hand that waits where the arm works best and the load that the base is driven to, best first."""
+_ASIDE = np.deg2rad([0, 10, -10, 20, -20, 30, -30, 45, -45])
+"""Off the line from a load's destination through the load, best first."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,10 @@ def place(scene: Scene, roles: Mapping[str, Entity], robot: RobotConfig) -> Base
     for goal in wanted:
         good &= _sees(scene, shoulders, goal) & _before(spots, goal)
     if not good.any():
-        raise TaskPackageError(_nowhere(scene, wanted, obstacles, height, robot))
+        start = _before_a_drive(scene, wanted, obstacles, height, robot) if robot.driven_base else None
+        if start is None:
+            raise TaskPackageError(_nowhere(scene, wanted, obstacles, height, robot))
+        return start
     scores = np.round(scores + np.minimum(clearance, _CLEARANCE_M), 6)
     x, y = spots[int(np.argmax(np.where(good, scores, -np.inf)))]
     look = _middle(wanted) - (x, y) if facing is None else facing
@@ -183,32 +190,90 @@ def _before(spots: Floats, goal: Goal) -> Bools:
 
 
 def _sees(scene: Scene, shoulders: Floats, goal: Goal) -> Bools:
-    """(C,) whether nothing stands between the shoulder and where the role is worked on."""
-    aim = goal.points[0].copy()
+    """(C,) whether nothing stands between the shoulder and where the role is worked on.
+
+    What stands on it does not hide it: a pallet is moved with its load.
+    """
+    aim, own = goal.points[0].copy(), goal.entity
     if goal.outward is None:
-        aim[2] = max(float(aim[2]), goal.entity.top) + 0.02
-    return in_sight(shoulders, aim, [e for e in scene.entities if e is not goal.entity and is_solid(e)])
+        aim[2] = max(float(aim[2]), own.top) + 0.02
+    between = [e for e in scene.entities if e is not own and is_solid(e) and support(e, [own]) is None]
+    return in_sight(shoulders, aim, between)
+
+
+def _before_a_drive(
+    scene: Scene, wanted: list[Goal], obstacles: Obstacles, height: float, robot: RobotConfig
+) -> Base | None:
+    """Behind what is to be moved, facing its destination, the hand clear of it; None if there is no room."""
+    loads = [goal for goal in wanted if goal.entity.movable]
+    places = [goal for goal in wanted if not goal.entity.movable and goal.entity.joint is None]
+    if not loads or not places:
+        return None
+    center = _middle(loads)
+    way = _middle(places) - center
+    angles = np.arctan2(-way[1], -way[0]) + _ASIDE
+    back = np.column_stack([np.cos(angles), np.sin(angles)])
+    low, high = (np.array([goal.entity.bounds[k][:2] for goal in loads]) - center for k in (0, 1))
+    half = np.maximum(low[:, None] * back, high[:, None] * back).sum(axis=2).max(axis=0)
+    spots = np.concatenate(
+        [center + (half + robot.work_m + gap)[:, None] * back for gap in _BEHIND_LOAD_M.tolist()]
+    )
+    shoulders = np.column_stack([spots, np.full(len(spots), height + robot.shoulder_m)])
+    good = obstacles.distance(spots) > robot.base_radius_m
+    for goal in loads:
+        good &= _sees(scene, shoulders, goal)
+    if not good.any():
+        return None
+    x, y = spots[int(np.argmax(good))]
+    look = center - (x, y)
+    return float(x), float(y), height, float(np.arctan2(look[1], look[0]))
 
 
 def _nowhere(
     scene: Scene, wanted: list[Goal], obstacles: Obstacles, height: float, robot: RobotConfig
 ) -> str:
-    """The message when no base works: which role is the trouble and how far the nearest free floor is."""
-    grid = np.linspace(-3, 3, 61)
-    offsets = np.stack(np.meshgrid(grid, grid), axis=-1).reshape(-1, 2)
-    distances = []
-    for goal in wanted:
-        around = goal.points[0, :2] + offsets
-        shoulders = np.column_stack([around, np.full(len(around), height + robot.shoulder_m)])
-        free = (obstacles.distance(around) > robot.base_radius_m) & _sees(scene, shoulders, goal)
-        distances.append(float(np.linalg.norm(offsets[free], axis=1).min()) if free.any() else np.inf)
+    """The message when no base works: the role that none reaches, or the two that none reaches together."""
+    who = f"{scene.id}: robot '{robot.name}' (reach {robot.reach_m:g} m)"
+    distances = [_nearest_shoulder(scene, goal, obstacles, height, robot) for goal in wanted]
     worst = int(np.argmax(distances))
-    goal, distance = wanted[worst], distances[worst]
-    far = f"{distance:.2f} m away" if np.isfinite(distance) else "more than 3 m away"
-    together = " together with the other roles" if len(wanted) > 1 else ""
+    if distances[worst] > robot.reach_m or len(wanted) == 1:
+        goal, distance = wanted[worst], distances[worst]
+        far = f"{distance:.2f} m" if np.isfinite(distance) else "more than 3 m"
+        before = "" if goal.outward is None else " before its front"
+        return (
+            f"{who} can stand nowhere from where it reaches role '{goal.role}' ('{goal.entity.id}'): from the "
+            f"nearest free place for its base{before} its shoulder is {far} away. {_advice(wanted, goal)}"
+        )
+    pairs = [(a, b) for i, a in enumerate(wanted) for b in wanted[i + 1 :]]
+    a, b = max(pairs, key=lambda pair: _between(*pair))
     return (
-        f"{scene.id}: robot '{robot.name}' (reach {robot.reach_m:g} m) can stand nowhere from where it "
-        f"reaches role '{goal.role}' ('{goal.entity.id}'){together}; the "
-        f"nearest free place for its base is {far}. "
-        f"Choose another entity (policy.roles.{goal.role}.entity=…) or set scene.robot_base=[x,y,z,yaw]."
+        f"{who} can stand nowhere from where it reaches all roles together; each alone is in reach. Farthest "
+        f"apart are role '{a.role}' ('{a.entity.id}') and role '{b.role}' ('{b.entity.id}'), "
+        f"{_between(a, b):.2f} m. {_advice(wanted, b)}"
     )
+
+
+def _nearest_shoulder(
+    scene: Scene, goal: Goal, obstacles: Obstacles, height: float, robot: RobotConfig
+) -> float:
+    """Metres to the farthest point of a goal from the best free place within 3 m; inf if there is none."""
+    grid = np.linspace(-3, 3, 61)
+    around = goal.points[0, :2] + np.stack(np.meshgrid(grid, grid), axis=-1).reshape(-1, 2)
+    shoulders = np.column_stack([around, np.full(len(around), height + robot.shoulder_m)])
+    free = (obstacles.distance(around) > robot.base_radius_m) & _sees(scene, shoulders, goal)
+    free &= _before(around, goal)
+    if not free.any():
+        return float(np.inf)
+    return float(np.linalg.norm(goal.points - shoulders[free, None], axis=2).max(axis=1).min())
+
+
+def _between(a: Goal, b: Goal) -> float:
+    return float(np.linalg.norm(a.points[0] - b.points[0]))
+
+
+def _advice(wanted: list[Goal], goal: Goal) -> str:
+    """What to do next; an entity can be named only for a role that one entity plays alone."""
+    stem = goal.role.rpartition("_")[0]
+    alone = [other.role for other in wanted if other.role == f"{stem}_0"] == []
+    other = f"choose another entity (policy.roles.{goal.role}.entity=…)" if alone else "use another scene"
+    return f"Correct the manifest, {other}, or set scene.robot_base=[x,y,z,yaw]."

@@ -100,7 +100,7 @@ def bind(scene: Scene, cfg: ExperimentConfig) -> TaskSpec:
     overlaps = deep_overlaps(scene.entities)
     roles, base = _cast(scene, overlaps, cfg)
     _check_supports(scene, roles, overlaps)
-    layout = lay_out(scene, roles, _kinds(cfg.policy), overlaps, base, cfg.robot.reach_m)
+    layout = lay_out(scene, roles, _kinds(cfg.policy), overlaps, base, _range_m(cfg.robot, roles, base))
     made_up = [*_role_guesses(roles), *layout.guesses, *cfg.robot.guesses]
     notes = [*scene.notes, *_binding_notes(cfg, roles, base), *layout.notes, *made_up]
     guesses = (*_used_guesses(scene, layout), *made_up)
@@ -205,6 +205,14 @@ def _cast(scene: Scene, overlaps: list[Overlap], cfg: ExperimentConfig) -> tuple
         except TaskPackageError as error:
             failures.append(error)
     raise failures[0]
+
+
+def _range_m(robot: RobotConfig, roles: dict[str, Entity], base: Base) -> float:
+    """How far from its base's start the robot gets at things; one that drives does so as far as its roles."""
+    if not robot.driven_base:
+        return robot.reach_m
+    farthest = max(float(np.linalg.norm(entity.position[:2] - base[:2])) for entity in roles.values())
+    return robot.reach_m + farthest
 
 
 def _fitted(roles: dict[str, Entity], policy: PolicyConfig) -> dict[str, Entity]:

@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from blueprint_tune.config import paths
 from blueprint_tune.config.compose import compose, inspect
+from blueprint_tune.config.tree import load
 from blueprint_tune.errors import ConfigError
 
 SCENE = "+scene=kitchen_001"
@@ -79,7 +81,9 @@ def test_upstreams_control_period_holds_in_every_manipulation_profile() -> None:
 
 
 def own_policy(folder: Path, name: str, *edits: tuple[str, str]) -> None:
-    text = (paths.conf_dir() / "policy" / "drawer_manipulation.yaml").read_text()
+    """A policy file that stands alone: a shipped one with what it is based on."""
+    tree = load([SCENE, "policy=drawer_manipulation"]).tree
+    text = yaml.safe_dump(tree["policy"], sort_keys=False)
     for old, new in edits:
         assert old in text
         text = text.replace(old, new)

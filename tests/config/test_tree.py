@@ -29,7 +29,7 @@ def test_interpolations_are_resolved_to_plain_values() -> None:
 
 def test_no_scene_lists_the_scenes_and_says_nothing_else_about_it() -> None:
     composed = load(["sweep=asha"])
-    assert composed.problems == [no_scene(["kitchen_001", "manifest"])]
+    assert composed.problems == [no_scene(paths.group_options("scene"))]
     assert "scene" in composed.silent
     assert composed.tree["sweep"]["name"] == "asha"
 

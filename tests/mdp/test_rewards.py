@@ -37,6 +37,9 @@ CASES: list[tuple[dict[str, Any], list[float]]] = [
     ({"term": "success_bonus"}, [0.0, 1.0]),
     ({"term": "elapsed_time"}, [0.25, 0.0]),
     ({"term": "condition_met", "condition": {"term": "settled", "frame": "item_0"}}, [1.0, 0.0]),
+    # env 0 rose by 0.1 m; what env 1 tells of it started at the origin
+    ({"term": "risen", "frame": "target", "height_m": 0.4}, [0.25, 1.0]),
+    ({"term": "risen", "frame": "robot/ee", "height_m": 0.4}, [0.0, 0.0]),
     ({"term": "joint_depressed", "joint": "button/joint"}, [0.9, 0.2]),
     ({"term": "sequence_progress"}, [0.0, 0.5]),
     ({"term": "horizontal_kernel", "a": "target", "b": "command/goal", "std_m": 0.3}, [1 - tanh(1), 1.0]),
@@ -117,12 +120,15 @@ def test_carried_to_is_a_kernel_while_held(catalog: Catalog, scene: Scene) -> No
 INTO = {"by": "robot/gripper", "what": "target", "region": "bin"}
 
 
-def at(catalog: Catalog, scene: Scene, entry: dict[str, Any], offset: list[float]) -> float:
+def at(
+    catalog: Catalog, scene: Scene, entry: dict[str, Any], offset: list[float], start_m: float = 0.5
+) -> float:
     """A reward with the target held, upright, at an offset from the middle of the bin (not turned)."""
     bound = bind_term("reward", "r", entry, catalog, "test")
     state = scene()
     state.contact_force[:] = 2.0
     state.frame_pos[0, 1] = state.frame_pos[0, 3] + torch.tensor(offset)
+    state.start_frame_pos[0, 1, 2] = start_m
     state.changed()
     return bound.function(state)[0].item()
 
@@ -141,6 +147,9 @@ def test_carried_over_leads_over_the_rim(
 ) -> None:
     entry = {"term": "carried_over", **INTO, "frame": "target", "std_m": 0.5}
     assert at(catalog, scene, entry, offset) == pytest.approx(1 - tanh(way_m / 0.5), abs=1e-5)
+    if offset == [0.4, 0.0, 0.2]:  # it began 30 cm above the bin's middle: 15 cm more are asked for
+        higher = at(catalog, scene, entry, offset, start_m=0.8)
+        assert higher == pytest.approx(1 - tanh(hypot(way_m, 0.15) / 0.5), abs=1e-5)
     assert held(catalog, scene, entry, torch.zeros(2, 2)).tolist() == [0.0, 0.0], "only while held"
 
 
@@ -148,6 +157,8 @@ def test_carried_onto_counts_from_the_underside_to_the_floor(catalog: Catalog, s
     entry = {"term": "carried_onto", **INTO, "part": "target", "std_m": 0.5}
     assert at(catalog, scene, entry, [0.05, 0.0, -0.05]) == pytest.approx(1.0), "5 cm high, it stands"
     assert at(catalog, scene, entry, [0.4, 0.0, 0.35]) == pytest.approx(1 - tanh(1.0), abs=1e-5)
+    assert at(catalog, scene, entry | {"only_over": True}, [0.4, 0.0, 0.35]) == 0.0
+    assert at(catalog, scene, entry | {"only_over": True}, [0.05, 0.0, -0.05]) == pytest.approx(1.0)
     assert held(catalog, scene, entry, torch.zeros(2, 2)).tolist() == [0.0, 0.0], "only while held"
 
 
@@ -164,5 +175,5 @@ def test_contact_force_above_counts_bodies(catalog: Catalog, scene: Scene) -> No
 def test_every_reward_term_is_tested() -> None:
     tested = {entry["term"] for entry, _ in CASES}
     tested |= {"grasped", "lifted", "carried_to", "contact_force_above", "joint_progress"}
-    tested |= {"carried_over", "carried_onto"}
+    tested |= {"carried_over", "carried_onto", "over_region"}
     assert tested == {name for name, r in REGISTRY.items() if "reward" in r.kinds}

@@ -42,6 +42,7 @@ CASES: list[tuple[str, dict[str, Any], list[bool]]] = [
         {"term": "within_horizontal_distance", "a": "target", "b": "command/goal", "distance_m": 0.2},
         [False, True],
     ),
+    ("success", {"term": "apart", "a": "target", "b": "command/goal", "distance_m": 0.4}, [True, False]),
     ("success", {"term": "joint_beyond", "joint": "button/joint", "fraction": 0.8}, [True, False]),
     ("success", {"term": "joint_beyond", "joint": "button_1/joint", "fraction": 0.8}, [False, True]),
     ("success", {"term": "inside_region", "frame": "item_0", "region": "bin"}, [True, False]),
@@ -166,6 +167,7 @@ def test_conditions_within_conditions_are_widened_too(
 
 
 WITHOUT_MARGIN = {
+    "apart": "what is released is judged together with where it is",
     "joint_beyond": "a start that is pressed is none of the sequence's",
     "released": "nothing is held where nothing is near",
     "settled": "everything starts at rest",

@@ -54,7 +54,7 @@ def test_contact_requests_are_collected_once(catalog: Catalog) -> None:
         ("reward", {"term": "relative_position"}, "uses term 'relative_position'. "),
         ("observation", {"term": "grasped", "by": "robot/gripper"}, "uses term 'grasped'. "),
         ("reward", {"term": None}, "uses term 'None'. "),
-        ("success", {"a": "target"}, "has no 'term'. Terms for it: all_of, every_member, "),
+        ("success", {"a": "target"}, "has no 'term'. Terms for it: all_of, apart, every_member, "),
         (
             "reward",
             {"term": "lifted", "frame": "target"},
