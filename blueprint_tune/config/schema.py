@@ -157,6 +157,20 @@ class RobotConfig:
         return [*self.chain, *(self.hand.joints if self.hand else ())]
 
 
+CombineMode = Literal["average", "min", "multiply", "max"]
+
+
+@dataclass(config=_STRICT)
+class SolverNoise:
+    """Upstream's solver meta-randomisation: what a policy's event of kind ``solver`` draws."""
+
+    dt_noise_ratio: Annotated[float, Field(ge=0, lt=1)]
+    solver_iteration_noise: Annotated[int, Field(ge=0)]
+    contact_offset_noise_ratio: Annotated[float, Field(ge=0, lt=1)]
+    friction_combine_modes: list[CombineMode]
+    restitution_combine_modes: list[CombineMode]
+
+
 @dataclass(config=_STRICT)
 class PhysicsRandomization:
     """Upstream's ranges; a policy's events say which of them are applied."""
@@ -165,6 +179,7 @@ class PhysicsRandomization:
     solver_iteration_range: Annotated[list[int], Field(min_length=2, max_length=2)]
     contact_offset_range_m: Range
     friction_scale_range: Range
+    solver_noise: SolverNoise
 
 
 @dataclass(config=_STRICT)
@@ -342,6 +357,8 @@ class BackendConfig:
     num_envs: Count
     num_threads: Count | Literal["auto"]
     """Physics threads of a trial; auto = the CPUs the trial was given."""
+    ignores: list[str]
+    """Fields of a physics profile that mean nothing to it."""
 
 
 @dataclass(config=_STRICT)
