@@ -103,7 +103,7 @@ def _groups(casting: Casting) -> list[tuple[Entity, ...]]:
 
 def _apart(entities: Sequence[Entity]) -> int:
     """How far apart entities are, in steps too coarse to overrule preferences among neighbours."""
-    farthest = max(_distance(a, b) for a in entities for b in entities)
+    farthest = max((_distance(a, b) for a in entities for b in entities), default=0.0)
     return max(0, round((farthest - _TOGETHER_M) / _APART_STEP_M))
 
 

@@ -91,7 +91,7 @@ def test_slender_things_come_last(shelf_of: Callable[..., Scene], cast: Callable
         (("x", "box", SMALL, {}), {"categories": ["mug", "plate"]}, "'x' (is a box, not one of mug, plate)"),
         (("x", "box", SMALL, {}), {"graspable": True, "gripper": False}, "the robot has no gripper"),
         (("x", "box", SMALL, {}), {"kind": "articulated"}, "'x' (has no joint)"),
-        (("x", "box", SMALL, {}), {"kind": "region"}, "'x' (is a box, which holds nothing)"),
+        (("x", "box", SMALL, {}), {"kind": "region"}, "'x' (is a box, into or onto which nothing is put)"),
     ],
 )
 def test_a_role_nobody_fits_names_who_comes_near_and_why_not(
