@@ -131,7 +131,7 @@ def _entry(
     return make(task, place, name, **given)
 
 
-def _bounds(where: str, **ranges: list[float]) -> tuple[Floats, Floats]:
+def _bounds(where: str, **ranges: Sequence[float]) -> tuple[Floats, Floats]:
     for key, value in ranges.items():
         if not _is_interval(value):
             raise ConfigError(f"{where}: '{key}' must be [low, high], not {value!r}.")

@@ -154,7 +154,9 @@ def test_delays_may_change_while_episodes_run(new_env: NewEnv) -> None:
         if step == 4:
             late = {"kind": "action_delay", "steps": [7, 7]}
             seen = {"kind": "observation_delay", "steps": [5, 5]}
-            env.configure(replace(env.policy, events={**env.policy.events, "late_actions": late, "seen": seen}))
+            env.configure(
+                replace(env.policy, events={**env.policy.events, "late_actions": late, "seen": seen})
+            )
         found, expected = env.step(actions(env, step)), twin.step(actions(twin, step))
         assert torch.equal(found.observations, expected.observations), step
     assert env.step(actions(env, 0)).done
