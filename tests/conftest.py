@@ -23,12 +23,17 @@ SMALL_NETWORKS = ("agent.policy_hidden_dims=[16]", "agent.value_hidden_dims=[16]
 @lru_cache(maxsize=64)
 def _config(*overrides: str) -> ExperimentConfig:
     scene = () if any(word.startswith("+scene=") for word in overrides) else ("+scene=kitchen_001",)
-    return compose([*scene, "preset=smoke", *SMALL_NETWORKS, *overrides])
+    policy = ("policy=dexterous_pick_place",) if scene and not _names_a_policy(overrides) else ()
+    return compose([*scene, *policy, "preset=smoke", *SMALL_NETWORKS, *overrides])
+
+
+def _names_a_policy(overrides: tuple[str, ...]) -> bool:
+    return any(word.startswith("policy=") for word in overrides)
 
 
 @pytest.fixture(scope="session")
 def config() -> Callable[..., ExperimentConfig]:
-    """config(*overrides) -> a composed experiment, smoke preset, tiny networks; kitchen_001 by default."""
+    """config(*overrides) -> a composed experiment, smoke preset, tiny networks; picking in kitchen_001."""
     return _config
 
 

@@ -102,9 +102,9 @@ def test_a_scene_overrides_groups_and_the_command_line_overrules_it(user_conf: P
     text = (paths.conf_dir() / "scene" / "kitchen_001.yaml").read_text()
     (user_conf / "scene").mkdir()
     (user_conf / "scene" / "lab.yaml").write_text(
-        text.replace(
-            "override /policy: dexterous_pick_place", "override /policy: drawer_manipulation"
-        ).replace("override /robot: franka", "override /physics: deformable")
+        text.replace("override /policy: dish_loading", "override /policy: drawer_manipulation").replace(
+            "override /robot: franka", "override /physics: deformable"
+        )
     )
     of_scene = compose(["+scene=lab"], user_conf)
     told = compose(["+scene=lab", "policy=dexterous_pick_place", "physics=navigation"], user_conf)

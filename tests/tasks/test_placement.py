@@ -9,8 +9,9 @@ import pytest
 
 from blueprint_tune.config.schema import RobotConfig
 from blueprint_tune.errors import TaskPackageError
+from blueprint_tune.tasks.goals import goals
 from blueprint_tune.tasks.obstacles import Obstacles
-from blueprint_tune.tasks.placement import HIGHEST_M, check_given, goals, place
+from blueprint_tune.tasks.placement import HIGHEST_M, check_given, place
 from blueprint_tune.tasks.scene import Scene
 
 Json = dict[str, Any]
@@ -154,8 +155,87 @@ def test_roles_too_far_apart_have_no_common_base(
     read_objects: Callable[..., Scene], obj: Callable[..., Json], robot: RobotConfig
 ) -> None:
     scene = read_objects(obj("a", "tin", (0, 0, 0.03), TIN, MOVES), obj("b", "tin", (4, 0, 0.03), TIN, MOVES))
-    with pytest.raises(TaskPackageError, match="together with the other roles"):
+    with pytest.raises(TaskPackageError, match="all roles together; each alone is in reach") as caught:
         place(scene, {"one": scene.by_id["a"], "two": scene.by_id["b"]}, robot)
+    assert "role 'one' ('a') and role 'two' ('b'), 4.00 m. " in str(caught.value)
+    assert "policy.roles.two.entity" in str(caught.value)
+
+
+def test_no_single_entity_is_asked_for_where_several_play_a_role(
+    read_objects: Callable[..., Scene], obj: Callable[..., Json], robot: RobotConfig
+) -> None:
+    scene = read_objects(obj("a", "tin", (0, 0, 0.03), TIN, MOVES), obj("b", "tin", (4, 0, 0.03), TIN, MOVES))
+    with pytest.raises(TaskPackageError, match="use another scene, or set scene.robot_base") as caught:
+        place(scene, {"item_0": scene.by_id["a"], "item_1": scene.by_id["b"]}, robot)
+    assert ".entity" not in str(caught.value)
+
+
+def test_a_role_out_of_reach_is_named_with_its_distance(
+    read_objects: Callable[..., Scene], obj: Callable[..., Json], robot: RobotConfig
+) -> None:
+    """The tin lies 1.3 m from the edges of a table 2.6 m wide: the nearest free floor is 1.45 m away."""
+    table = obj("table", "table", (0, 0, 0.4), (2.6, 2.6, 0.8))
+    scene = read_objects(
+        table, obj("tin", "tin", (0, 0, 0.83), TIN, MOVES), obj("near", "tin", (1.2, 0, 0.83), TIN, MOVES)
+    )
+    with pytest.raises(
+        TaskPackageError, match=r"role 'far' \('tin'\): from the nearest free place"
+    ) as caught:
+        place(scene, {"near": scene.by_id["near"], "far": scene.by_id["tin"]}, robot)
+    away = float(str(caught.value).split("its shoulder is ")[1].split(" m away")[0])
+    assert np.hypot(1.45, 0.3) <= away <= np.hypot(1.45, 0.3) + 0.1
+
+
+@pytest.fixture
+def driving(robot: RobotConfig) -> RobotConfig:
+    """The robot on a base that stands on the floor and drives."""
+    return replace(robot, mount="floor", base="planar", base_joints=["x", "y", "turn"])
+
+
+@pytest.fixture
+def staging(read_objects: Callable[..., Scene], obj: Callable[..., Json]) -> Callable[..., Scene]:
+    """staging(*others) -> a loaded pallet at the origin, 60 x 40 cm, and a zone 2 m away along x."""
+
+    def _scene(*others: Json) -> Scene:
+        pallet = obj("pallet", "pallet", (0, 0, 0.06), (0.6, 0.4, 0.12), MOVES, mass=2.0)
+        load = obj("load", "package", (0, 0, 0.22), (0.3, 0.3, 0.2), MOVES, mass=4.0)
+        return read_objects(pallet, load, obj("zone", "zone", (2, 0, 0.005), (0.8, 0.8, 0.01)), *others)
+
+    return _scene
+
+
+def test_a_robot_that_drives_starts_behind_the_load_facing_its_destination(
+    staging: Callable[..., Scene], driving: RobotConfig
+) -> None:
+    scene = staging()
+    x, y, z, yaw = place(scene, {name: scene.by_id[name] for name in ("load", "pallet", "zone")}, driving)
+    assert (y, z, yaw) == (pytest.approx(0), 0, pytest.approx(0))
+    assert x == pytest.approx(-(0.3 + driving.work_m + 0.1))  # half the pallet, the hand, room before it
+
+
+def test_it_starts_beside_that_line_when_something_stands_there(
+    staging: Callable[..., Scene], obj: Callable[..., Json], driving: RobotConfig
+) -> None:
+    scene = staging(obj("post", "bollard", (-1.0, 0, 0.5), (0.15, 0.15, 1.0)))
+    roles = {name: scene.by_id[name] for name in ("load", "pallet", "zone")}
+    x, y, _, yaw = place(scene, roles, driving)
+    others = [scene.by_id["post"]]
+    assert Obstacles(others, (), 0, 1).distance(np.array([[x, y]]))[0] > driving.base_radius_m
+    assert yaw == pytest.approx(np.arctan2(-y, -x))
+
+
+def test_a_robot_that_stands_still_is_refused_there(
+    staging: Callable[..., Scene], driving: RobotConfig
+) -> None:
+    scene = staging()
+    roles = {name: scene.by_id[name] for name in ("load", "pallet", "zone")}
+    with pytest.raises(TaskPackageError, match="Farthest apart"):
+        place(scene, roles, replace(driving, base="held"))
+
+
+def test_a_load_does_not_hide_what_it_stands_on(staging: Callable[..., Scene], robot: RobotConfig) -> None:
+    scene = staging()
+    assert place(scene, {"pallet": scene.by_id["pallet"]}, robot)[2] == 0.0
 
 
 def test_a_given_base_is_checked(on_table: Callable[..., Scene], robot: RobotConfig) -> None:

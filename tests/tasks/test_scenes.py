@@ -14,10 +14,10 @@ from blueprint_tune.config.paths import assets_dir
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.envs.factory import check_task, make_env
 from blueprint_tune.tasks.geometry import half_extents
+from blueprint_tune.tasks.goals import goals
 from blueprint_tune.tasks.manifest import read_manifest
 from blueprint_tune.tasks.obstacles import Obstacles
 from blueprint_tune.tasks.overlaps import deep_overlaps, inside, support, top_below
-from blueprint_tune.tasks.placement import goals
 from blueprint_tune.tasks.scene import Scene
 
 DEFAULT_POLICIES = {

@@ -31,7 +31,7 @@ def opened(cfg: ExperimentConfig) -> tuple[ExperimentFolder, str]:
 def test_the_question_is_written_first_and_read_back(cfg: ExperimentConfig) -> None:
     folder, state = opened(cfg)
     assert state == "new"
-    assert folder.name.startswith("kitchen_001-dexterous_pick_place-single-")
+    assert folder.name.startswith("kitchen_001-dish_loading-single-")
     tree = yaml.safe_load(folder.document.read_text())
     assert tree["input_hash"].startswith(folder.name.rsplit("-", 1)[1])
     assert {"content_hash", "scene_digest", "provenance", "created", "searchspace"} <= set(tree)
