@@ -6,6 +6,7 @@ steps a model with one set of values faster.
 
 from __future__ import annotations
 
+import mujoco
 import numpy as np
 from mujoco.batch import Batch
 from numpy.typing import NDArray
@@ -97,7 +98,7 @@ class Variation:
             for geom in geoms:
                 friction[ids, geom] = model.geom_friction[geom] * scale[:, index, None]
         for index, cloth in enumerate(self._compiled.cloths, len(self._compiled.free_geoms)):
-            flex = model.flex(cloth.name).id
+            flex = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_FLEX, cloth.name)
             values = model.flex_friction[flex] * scale[:, index, None]
             self._batch.expand("flex_friction")[ids, flex] = values
         # a finger pad's friction has priority over the object's: scale it with the first object's
