@@ -298,7 +298,6 @@ class PolicyConfig:
     episode_s: Positive
     action_repeat: Annotated[int, Field(ge=1, le=50)]
     budget: BudgetsConfig
-    benchmark: BenchmarkConfig
     roles: dict[str, RoleConfig]
     start: StartConfig
     actions: ActionConfig
@@ -309,6 +308,7 @@ class PolicyConfig:
     success: Term
     terminations: dict[str, Term] = Field(default_factory=dict)
     sequence: SequenceConfig | None = None
+    benchmark: BenchmarkConfig | None = None
     mobile_base: bool = False
     """The task is out of reach of a robot that stands still."""
 
