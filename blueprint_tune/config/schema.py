@@ -290,6 +290,32 @@ class BenchmarkConfig:
 
 
 @dataclass(config=_STRICT)
+class CurriculumChange:
+    """Numbers of a policy file that change while it is trained, from ``start`` to what the file says."""
+
+    path: str
+    """Below the policy, for example ``events.target_pose.x_m``."""
+    start: float | int | list[float | int]
+    """At level 0: a number, or as many as the file has there. What is whole here and there stays whole."""
+
+
+@dataclass(config=_STRICT)
+class CurriculumConfig:
+    """How a training goes from an easier task to the one that the policy file states.
+
+    The level begins at 0. At each report it moves by ``step``, up to 1, if the training episodes that
+    ended since the last report succeeded often enough. Evaluations play the file's own task.
+    """
+
+    raise_at: Fraction
+    """Success rate from which the level rises."""
+    step: Annotated[float, Field(gt=0, le=1)]
+    changes: Annotated[dict[str, CurriculumChange], Field(min_length=1)]
+    lower_at: Fraction | None = None
+    """Success rate down from which the level falls; null = it never does."""
+
+
+@dataclass(config=_STRICT)
 class PolicyConfig:
     """A policy type: what the scene offers, what is seen, done, rewarded and counted as success."""
 
@@ -309,6 +335,7 @@ class PolicyConfig:
     terminations: dict[str, Term] = Field(default_factory=dict)
     sequence: SequenceConfig | None = None
     benchmark: BenchmarkConfig | None = None
+    curriculum: CurriculumConfig | None = None
     mobile_base: bool = False
     """The task is out of reach of a robot that stands still."""
 
