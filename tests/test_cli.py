@@ -80,7 +80,8 @@ def test_help_names_every_file_and_verb(capsys: pytest.CaptureFixture[str]) -> N
     assert run("--help") == 0
     text = capsys.readouterr().out
     for group in paths.GROUPS:
-        assert re.search(rf"^  {group} +{', '.join(paths.group_options(group))}$", text, re.M)
+        names = r",\s+".join(paths.group_options(group))
+        assert re.search(rf"^  {group} +{names}$", text, re.M)
     for verb in cli.VERBS.values():
         assert verb.summary in text
     assert "_base" not in text

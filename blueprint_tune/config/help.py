@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from textwrap import fill
 
 from blueprint_tune.config import paths
 
+_WIDTH = 100
 _TEMPLATE = """\
 Train a robot-manipulation policy, prove it on fixed seeds, ship it as ONNX.
 
@@ -20,7 +22,7 @@ Verbs (the first word; run when there is none)
 
 Choose a file of a group with group=name (a scene is added: +scene=name)
 {groups}
-  searchspace   {searchspaces}
+{searchspaces}
 
 Set a value with dotted.key=value, for example backend.num_envs=512, seed=2, storage.root=/data/policies.
 --cfg job shows all of them.
@@ -41,6 +43,12 @@ def run_help(verbs: Mapping[str, tuple[str, str]]) -> str:
     spaces = sorted({path.stem for folder in paths.searchspace_dirs() for path in folder.glob("*.yaml")})
     return _TEMPLATE.format(
         verbs="\n".join(f"  {usage:<18} {summary}" for usage, summary in verbs.values()),
-        groups="\n".join(f"  {group:<13} {', '.join(paths.group_options(group))}" for group in paths.GROUPS),
-        searchspaces=", ".join(spaces),
+        groups="\n".join(_options(group, paths.group_options(group)) for group in paths.GROUPS),
+        searchspaces=_options("searchspace", spaces),
     )
+
+
+def _options(group: str, names: Sequence[str]) -> str:
+    """A group and the names of its files, as many lines as they take."""
+    lead, indent = f"  {group:<13} ", " " * 16
+    return fill(", ".join(names), _WIDTH, initial_indent=lead, subsequent_indent=indent)
