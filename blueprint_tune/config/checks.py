@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from blueprint_tune.config import paths
+from blueprint_tune.config.curriculum import curriculum_problems
 from blueprint_tune.config.schema import (
     AgentConfig,
     EvaluationConfig,
@@ -31,6 +32,7 @@ def cross_checks(cfg: ExperimentConfig) -> list[str]:
         *_robot_for_policy(cfg.robot, cfg.policy),
         *_physics(cfg.physics),
         *_episode(cfg),
+        *curriculum_problems(cfg.policy),
         *_evaluation(cfg.evaluation),
         *_sweep(cfg.sweep, cfg.searchspace),
     ]

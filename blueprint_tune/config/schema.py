@@ -157,6 +157,20 @@ class RobotConfig:
         return [*self.chain, *(self.hand.joints if self.hand else ())]
 
 
+CombineMode = Literal["average", "min", "multiply", "max"]
+
+
+@dataclass(config=_STRICT)
+class SolverNoise:
+    """Upstream's solver meta-randomisation: what a policy's event of kind ``solver`` draws."""
+
+    dt_noise_ratio: Annotated[float, Field(ge=0, lt=1)]
+    solver_iteration_noise: Annotated[int, Field(ge=0)]
+    contact_offset_noise_ratio: Annotated[float, Field(ge=0, lt=1)]
+    friction_combine_modes: list[CombineMode]
+    restitution_combine_modes: list[CombineMode]
+
+
 @dataclass(config=_STRICT)
 class PhysicsRandomization:
     """Upstream's ranges; a policy's events say which of them are applied."""
@@ -165,6 +179,7 @@ class PhysicsRandomization:
     solver_iteration_range: Annotated[list[int], Field(min_length=2, max_length=2)]
     contact_offset_range_m: Range
     friction_scale_range: Range
+    solver_noise: SolverNoise
 
 
 @dataclass(config=_STRICT)
@@ -275,6 +290,32 @@ class BenchmarkConfig:
 
 
 @dataclass(config=_STRICT)
+class CurriculumChange:
+    """Numbers of a policy file that change while it is trained, from ``start`` to what the file says."""
+
+    path: str
+    """Below the policy, for example ``events.target_pose.x_m``."""
+    start: float | int | list[float | int]
+    """At level 0: a number, or as many as the file has there. What is whole here and there stays whole."""
+
+
+@dataclass(config=_STRICT)
+class CurriculumConfig:
+    """How a training goes from an easier task to the one that the policy file states.
+
+    The level begins at 0. At each report it moves by ``step``, up to 1, if the training episodes that
+    ended since the last report succeeded often enough. Evaluations play the file's own task.
+    """
+
+    raise_at: Fraction
+    """Success rate from which the level rises."""
+    step: Annotated[float, Field(gt=0, le=1)]
+    changes: Annotated[dict[str, CurriculumChange], Field(min_length=1)]
+    lower_at: Fraction | None = None
+    """Success rate down from which the level falls; null = it never does."""
+
+
+@dataclass(config=_STRICT)
 class PolicyConfig:
     """A policy type: what the scene offers, what is seen, done, rewarded and counted as success."""
 
@@ -283,7 +324,6 @@ class PolicyConfig:
     episode_s: Positive
     action_repeat: Annotated[int, Field(ge=1, le=50)]
     budget: BudgetsConfig
-    benchmark: BenchmarkConfig
     roles: dict[str, RoleConfig]
     start: StartConfig
     actions: ActionConfig
@@ -294,6 +334,8 @@ class PolicyConfig:
     success: Term
     terminations: dict[str, Term] = Field(default_factory=dict)
     sequence: SequenceConfig | None = None
+    benchmark: BenchmarkConfig | None = None
+    curriculum: CurriculumConfig | None = None
     mobile_base: bool = False
     """The task is out of reach of a robot that stands still."""
 
@@ -342,6 +384,8 @@ class BackendConfig:
     num_envs: Count
     num_threads: Count | Literal["auto"]
     """Physics threads of a trial; auto = the CPUs the trial was given."""
+    ignores: list[str]
+    """Fields of a physics profile that mean nothing to it."""
 
 
 @dataclass(config=_STRICT)

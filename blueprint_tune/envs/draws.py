@@ -7,7 +7,7 @@ a policy file does not depend on how a scene is turned.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -27,16 +27,23 @@ Ints = NDArray[np.int64]
 
 @dataclass
 class Episodes:
-    """k drawn episodes: the simulator's starts, the commands, name -> (k, d), the members' turns, (k, L)."""
+    """k drawn episodes.
+
+    Attributes:
+        starts: the simulator's. commands: name -> (k, d). order: (k, L) the members' turns.
+        delays: what arrives late, ``actions`` or ``observations`` -> (k,) by how many env steps.
+    """
 
     starts: Starts
     commands: dict[str, Floats]
     order: Ints
+    delays: dict[str, Ints]
 
     def take(self, rows: Ints) -> Episodes:
         """The episodes of some rows."""
         commands = {name: values[rows] for name, values in self.commands.items()}
-        return Episodes(self.starts.take(rows), commands, self.order[rows])
+        delays = {name: values[rows] for name, values in self.delays.items()}
+        return Episodes(self.starts.take(rows), commands, self.order[rows], delays)
 
     def put(self, rows: Ints, episodes: Episodes) -> None:
         """Replace the episodes of some rows."""
@@ -44,6 +51,8 @@ class Episodes:
             getattr(self.starts, field.name)[rows] = getattr(episodes.starts, field.name)
         for name, values in episodes.commands.items():
             self.commands[name][rows] = values
+        for name, steps in episodes.delays.items():
+            self.delays[name][rows] = steps
         self.order[rows] = episodes.order
 
 
@@ -110,22 +119,29 @@ def _entry(
     if kind not in kinds:
         raise ConfigError(f"{place} has kind '{kind}'. {nearest(kind, kinds)}")
     make = kinds[kind]
-    wanted = list(inspect.signature(make).parameters)[3:]
+    parameters = list(inspect.signature(make).parameters.values())[3:]
+    wanted = [parameter.name for parameter in parameters]
     for key in given:
         if key not in wanted:
             raise ConfigError(f"{place} has '{key}'. {nearest(key, wanted)}")
-    for key in wanted:
-        if key not in given:
-            raise ConfigError(f"{place} needs '{key}' (kind '{kind}' takes {', '.join(wanted)}).")
+    for parameter in parameters:
+        if parameter.name not in given and parameter.default is parameter.empty:
+            takes = ", ".join(wanted)
+            raise ConfigError(f"{place} needs '{parameter.name}' (kind '{kind}' takes {takes}).")
     return make(task, place, name, **given)
 
 
-def _bounds(where: str, **ranges: list[float]) -> tuple[Floats, Floats]:
+def _bounds(where: str, **ranges: Sequence[float]) -> tuple[Floats, Floats]:
     for key, value in ranges.items():
-        if len(value) != 2 or value[0] > value[1]:
+        if not _is_interval(value):
             raise ConfigError(f"{where}: '{key}' must be [low, high], not {value!r}.")
     values = np.array(list(ranges.values()), dtype=np.float64)
     return values[:, 0], values[:, 1]
+
+
+def _is_interval(value: Any) -> bool:
+    numbers = isinstance(value, list | tuple) and all(isinstance(bound, int | float) for bound in value)
+    return numbers and len(value) == 2 and value[0] <= value[1]
 
 
 def _columns(task: TaskSpec, where: str, role: str, rigid: bool = False) -> list[int]:
@@ -313,6 +329,59 @@ def _make_size_scale(task: TaskSpec, where: str, name: str, role: str, range: li
     return apply
 
 
+def _make_solver(
+    task: TaskSpec,
+    where: str,
+    name: str,
+    dt_noise_ratio: float | None = None,
+    solver_iteration_noise: int | None = None,
+) -> Apply:
+    """Another length of the physics step and another bound on the solver's iterations.
+
+    Around the physics profile's values and within its ranges; how far around is the profile's
+    ``solver_noise`` unless it is given. The number of physics steps in an env step stays.
+    """
+    physics, ranges = task.physics, task.physics.randomization
+    ratio = ranges.solver_noise.dt_noise_ratio if dt_noise_ratio is None else dt_noise_ratio
+    noise = ranges.solver_noise.solver_iteration_noise
+    noise = noise if solver_iteration_noise is None else solver_iteration_noise
+    if not 0 <= ratio < 1:
+        raise ConfigError(f"{where}: 'dt_noise_ratio' must be 0 or more and below 1, not {ratio!r}.")
+    if noise < 0 or noise != int(noise):
+        raise ConfigError(f"{where}: 'solver_iteration_noise' must be a whole number, not {noise!r}.")
+    dt_low, dt_high = _around(physics.dt_s, ratio * physics.dt_s, ranges.dt_jitter_range_s)
+    fewest, most = _around(physics.solver_iterations, noise, ranges.solver_iteration_range)
+    fewest = max(fewest, 1)
+
+    def apply(draw: Draw, episodes: Episodes) -> None:
+        drawn = draw.uniform(f"event/{name}", 2)
+        episodes.starts.dt_s[:] = dt_low + drawn[:, 0] * (dt_high - dt_low)
+        episodes.starts.solver_iterations[:] = fewest + np.floor(drawn[:, 1] * (most - fewest + 1))
+
+    return apply
+
+
+def _around(value: float, by: float, within: Sequence[float]) -> tuple[float, float]:
+    """The interval around a value, cut to a range that holds the value or is widened to."""
+    return max(value - by, min(within[0], value)), min(value + by, max(within[1], value))
+
+
+def _make_delay(what: str) -> Callable[..., Apply]:
+    def make(task: TaskSpec, where: str, name: str, steps: list[int]) -> Apply:
+        """A number of env steps, the same for a whole episode."""
+        low, high = (int(bound[0]) for bound in _bounds(where, steps=steps))
+        if low < 0 or [low, high] != list(steps):
+            raise ConfigError(f"{where}: 'steps' must be whole numbers of env steps, not {steps!r}.")
+
+        def apply(draw: Draw, episodes: Episodes) -> None:
+            drawn = draw.uniform(f"event/{name}", 1)[:, 0]
+            episodes.delays[what] = low + (drawn * (high - low + 1)).astype(np.int64)
+
+        return apply
+
+    return make
+
+
 def _turned(quat: Floats, yaw: Floats) -> Floats:
     """Quaternions (k, 4) wxyz turned by yaw about the world's vertical."""
     cos, sin = np.cos(yaw / 2), np.sin(yaw / 2)
@@ -333,4 +402,7 @@ EVENTS: dict[str, Callable[..., Apply]] = {
     "mass_scale": _make_scale("mass_scale"),
     "friction_scale": _make_scale("friction_scale"),
     "size_scale": _make_size_scale,
+    "solver": _make_solver,
+    "action_delay": _make_delay("actions"),
+    "observation_delay": _make_delay("observations"),
 }

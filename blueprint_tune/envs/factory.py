@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import torch
 
+from blueprint_tune.config.curriculum import policy_at
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.envs.actions import Actions, make_actions
 from blueprint_tune.envs.draws import make_draws
 from blueprint_tune.envs.manipulation import ManipulationEnv
 from blueprint_tune.envs.task_terms import TaskTerms
+from blueprint_tune.mdp.state import Catalog
 from blueprint_tune.simulators.registry import make_simulator
 from blueprint_tune.tasks.spec import TaskSpec, bind_task, catalog
 
@@ -20,8 +22,7 @@ def check_task(config: ExperimentConfig) -> TaskSpec:
     """
     task = bind_task(config)
     names = catalog(task)
-    TaskTerms.bind(config.policy, names)
-    make_draws(config.policy, task)
+    _bind_policy(config, task, names)
     _actions(config, torch.zeros(len(config.robot.chain), 2))
     return task
 
@@ -33,13 +34,22 @@ def make_env(config: ExperimentConfig, num_threads: int) -> ManipulationEnv:
     """
     task = bind_task(config)
     names = catalog(task)
-    terms = TaskTerms.bind(config.policy, names)
+    terms = _bind_policy(config, task, names)
     num_actions = len(_actions(config, torch.zeros(len(config.robot.chain), 2)).names)
     simulator = make_simulator(
         config.backend.name, task, names, config.backend.num_envs, num_threads, num_actions
     )
     actions = _actions(config, torch.from_numpy(simulator.joint_limits).float())
     return ManipulationEnv(task, simulator, actions, terms)
+
+
+def _bind_policy(config: ExperimentConfig, task: TaskSpec, names: Catalog) -> TaskTerms:
+    """The terms of the policy; raises ConfigError also for what only its curriculum's beginning has wrong."""
+    terms = TaskTerms.bind(config.policy, names)
+    for policy in (config.policy, policy_at(config.policy, 0.0)):
+        TaskTerms.bind(policy, names)
+        make_draws(policy, task)
+    return terms
 
 
 def _actions(config: ExperimentConfig, joint_limits: torch.Tensor) -> Actions:

@@ -13,6 +13,7 @@ from torch import Tensor
 from blueprint_tune.config.schema import PolicyConfig
 from blueprint_tune.envs.actions import Actions
 from blueprint_tune.envs.base import Ints, StepResult, VecEnv
+from blueprint_tune.envs.delay import Delays
 from blueprint_tune.envs.draws import Episodes
 from blueprint_tune.envs.history import History
 from blueprint_tune.envs.starts import StartSampler
@@ -74,6 +75,8 @@ class ManipulationEnv(VecEnv):
                 "Let a term of the policy that it is built with ask for it too, or build a new one."
             )
         self._bind(policy, terms)
+        self._delays.fit(policy)
+        self._next_ready[:] = False
 
     def reset(self, seeds: Ints, slots: Ints, stagger: bool = False) -> Tensor:
         """See :meth:`VecEnv.reset`."""
@@ -85,6 +88,7 @@ class ManipulationEnv(VecEnv):
         episodes = self._sampler.draw(self._seeds, self._slots)
         state.commands = {k: torch.from_numpy(v).float() for k, v in episodes.commands.items()}
         state.order = torch.from_numpy(episodes.order)
+        self._delays = Delays(self.policy)
         self._start(self._everyone, episodes)
         self._next = self._sampler.draw(self._seeds, self._slots + n)
         self._next_ready = np.ones(n, dtype=bool)
@@ -95,7 +99,8 @@ class ManipulationEnv(VecEnv):
         self._steps_to_limit = int(self._limit.min())
         self._raw_sums.zero_()
         self._summed_steps = 0
-        self._observations = self._observe()
+        first = self._observe()
+        self._observations = self._delays.begin_observations(self._everyone, first, first, episodes)
         self.history = History()
         return self._observations
 
@@ -104,14 +109,15 @@ class ManipulationEnv(VecEnv):
         simulator, state = self.simulator, self.simulator.state
         state.previous_action.copy_(state.action)
         torch.clamp(actions, -1.0, 1.0, out=state.action)
-        simulator.set_joint_targets(self.actions.apply(state.action, simulator))
+        targets = self.actions.apply(self._delays.actions(state.action), simulator)
+        simulator.set_joint_targets(self._delays.hold(targets, state.joint_targets, state.elapsed_steps))
         simulator.step(self._decimation)
         state.elapsed_steps.add_(1.0)
         if self._terms.advance is not None:
             self._take_turns(self._terms.advance)
         self._judge_success()
         rewards = self._reward()
-        observations = self._observe()
+        observations = self._delays.observations(self._observe())
         self.history.record(observations, state.action, rewards, state.joint_pos)
         self._steps_to_limit -= 1
         if self._steps_to_limit > 0 and not self._terms.terminations:
@@ -158,17 +164,21 @@ class ManipulationEnv(VecEnv):
         done = len(finished) > 0
         if done:
             success = self._succeeded.clone()
-            self._advance(finished)
-            observations = self._observe()
+            episodes = self._advance(finished)
+            first = self._observe()
+            observations = self._delays.begin_observations(finished, first, terminal, episodes)
         self._observations = observations
         return StepResult(observations, terminal, rewards, terminated, truncated, success, success, done)
 
-    def _advance(self, env_ids: Ints) -> None:
+    def _advance(self, env_ids: Ints) -> Episodes:
         """Start the next episode of some environments; episodes are drawn for all that need one at once."""
         if not self._next_ready[env_ids].all():
             missing = np.flatnonzero(~self._next_ready)
             drawn = self._sampler.draw(self._seeds[missing], self._slots[missing] + self.num_envs)
-            self._next.put(missing, drawn)
+            if len(missing) == self.num_envs:
+                self._next = drawn
+            else:
+                self._next.put(missing, drawn)
             self._next_ready[missing] = True
         self._slots[env_ids] += self.num_envs
         self._next_ready[env_ids] = False
@@ -178,6 +188,7 @@ class ManipulationEnv(VecEnv):
         self._limit[env_ids] = self.max_episode_steps
         self._start(env_ids, episodes)
         self._steps_to_limit = int((self._limit - self.simulator.state.elapsed_steps).min())
+        return episodes
 
     def _start(self, env_ids: Ints, episodes: Episodes) -> None:
         state = self.simulator.state
@@ -185,6 +196,7 @@ class ManipulationEnv(VecEnv):
         self.actions.restart(env_ids, self.simulator)
         for tensor in (state.action, state.previous_action, state.elapsed_steps, self._held):
             tensor[env_ids] = 0.0
+        self._delays.begin_actions(env_ids, state.action, episodes)
         if state.order.shape[1]:
             state.order[env_ids] = torch.from_numpy(episodes.order)
             state.stage[env_ids] = 0
@@ -237,6 +249,7 @@ class ManipulationEnv(VecEnv):
         return {
             "simulator": self.simulator.save_state(),
             "actions": self.actions.state_dict(),
+            "delays": self._delays.state_dict(),
             "commands": {name: values.clone() for name, values in state.commands.items()},
             "action": state.action.clone(),
             "previous_action": state.previous_action.clone(),
@@ -258,6 +271,7 @@ class ManipulationEnv(VecEnv):
         state = self.simulator.state
         self.simulator.load_state(saved["simulator"])
         self.actions.load_state_dict(saved["actions"])
+        self._delays.load_state_dict(saved["delays"])
         state.commands = {name: values.clone() for name, values in saved["commands"].items()}
         state.action.copy_(saved["action"])
         state.previous_action.copy_(saved["previous_action"])

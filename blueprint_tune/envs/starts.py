@@ -73,7 +73,7 @@ class StartSampler:
         joints = starts.joint_pos[:, :arm] + noise * self._joint_noise_rad
         starts.joint_pos[:, :arm] = np.clip(joints, limits[:, 0], limits[:, 1])
         starts.joint_target[:, :arm] = starts.joint_pos[:, :arm]
-        episodes = Episodes(starts, {}, np.zeros((k, 0), dtype=np.int64))
+        episodes = Episodes(starts, {}, np.zeros((k, 0), dtype=np.int64), {})
         for apply in self._draws:
             apply(draw, episodes)
         return episodes

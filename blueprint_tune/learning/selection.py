@@ -1,8 +1,8 @@
 """The selection evaluation: what trials are compared by while they train.
 
-Mean actions on the task as its file states it (a trial may train on searched randomisation), on seeds
-kept for selection. It plays in the trial's
-own environment, whose state is put aside and restored, so it leaves no trace in the training.
+Mean actions on the task as its file states it (a trial may train on searched randomisation, or on an
+easier task while its curriculum lasts), on seeds kept for selection. It plays in the trial's own
+environment, whose state is put aside and restored, so it leaves no trace in the training.
 """
 
 from __future__ import annotations
@@ -25,13 +25,16 @@ class Selection:
 
     The share is counted in env steps, not in seconds, so that when a trial is evaluated does not
     depend on how fast the machine happens to be. An evaluated env step costs less than a trained one.
+
+    Attributes:
+        own: the policy config that is trained at present.
     """
 
     def __init__(
         self, config: SelectionConfig, env: VecEnv, own: PolicyConfig, task: PolicyConfig | None = None
     ) -> None:
         """``own``: the policy config that is trained; ``task``: the one that is played, if it is another."""
-        self._config, self._own, self._task = config, own, task or own
+        self._config, self.own, self._task = config, own, task or own
         passes = math.ceil(config.episodes / env.num_envs)
         self._cost = passes * env.num_envs * env.max_episode_steps
         """env steps of one evaluation at most"""
@@ -61,12 +64,12 @@ class Selection:
         }
 
     def _play_task(self, env: VecEnv, act: Callable[[Tensor], Tensor]) -> float:
-        if self._own == self._task:
+        if self.own == self._task:
             return play(env, act, self._config.seed, self._config.episodes)
         saved = env.save_state()
         env.configure(self._task)
         success_rate = play(env, act, self._config.seed, self._config.episodes)
-        env.configure(self._own)
+        env.configure(self.own)
         env.load_state(saved)
         return success_rate
 

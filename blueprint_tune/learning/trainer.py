@@ -17,6 +17,7 @@ from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.envs.base import StepResult, VecEnv
 from blueprint_tune.errors import TrainingDiverged
 from blueprint_tune.learning.checkpoint import read_checkpoint, write_checkpoint
+from blueprint_tune.learning.curriculum import Curriculum
 from blueprint_tune.learning.episodes import EpisodeStatistics
 from blueprint_tune.learning.ppo import PPOAgent
 from blueprint_tune.learning.rollout import Rollout
@@ -44,14 +45,15 @@ class Trainer:
         torch.set_num_threads(config.agent.torch_threads)
         self._env, self._config = env, config
         self._dump_dir = dump_dir or Path.cwd()
-        env.configure(config.policy)
+        self._curriculum = Curriculum(config.policy)
+        env.configure(self._curriculum.policy)
         generator = torch.Generator().manual_seed(config.seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             self.agent = PPOAgent(config.agent, env.num_observations, env.num_actions, generator)
         self._rollout = Rollout(config.agent.rollouts, env.num_envs, env.num_observations, env.num_actions)
         task = config.policy if events is None else replace(config.policy, events=dict(events))
-        self._selection = Selection(config.evaluation.selection, env, config.policy, task)
+        self._selection = Selection(config.evaluation.selection, env, self._curriculum.policy, task)
         self._episodes = EpisodeStatistics(env.num_envs)
         self.env_steps, self.updates = 0, 0
         seeds = np.full(env.num_envs, config.seed + TRAINING_SEED_OFFSET, dtype=np.int64)
@@ -83,7 +85,7 @@ class Trainer:
         trained_s = time.perf_counter() - began
         metrics = {name: sum(values) / len(values) for name, values in losses.items()}
         metrics |= {"agent/learning_rate": losses["agent/learning_rate"][-1]} if losses else {}
-        metrics |= self._episodes.take() | self._reward_means()
+        metrics |= self._episodes.take() | self._reward_means() | self._curriculum.metrics()
         metrics |= self._selection.evaluate(
             self._env, self.agent.mean_actions, self.env_steps, trained_s, self.finished
         )
@@ -94,7 +96,14 @@ class Trainer:
             "perf/env_steps_per_s": steps / trained_s,
             "perf/learner_fraction": update_s / trained_s,
         }
+        if self._curriculum.report(metrics["train/success_rate"]):
+            self._follow_curriculum()
         return metrics
+
+    def _follow_curriculum(self) -> None:
+        """Train at the curriculum's level: what runs is judged by it, what begins is drawn by it."""
+        self._selection.own = self._curriculum.policy
+        self._env.configure(self._curriculum.policy)
 
     def _update(self) -> dict[str, float]:
         """One rollout and the learner's passes over it."""
@@ -176,6 +185,8 @@ class Trainer:
         """Continue from a file of :meth:`save`, exactly where the backend's state is exact."""
         saved = read_checkpoint(path)
         self.agent.load_state_dict(saved["agent"])
+        self._curriculum.load_state_dict(saved["curriculum"])
+        self._follow_curriculum()
         self._env.load_state(saved["env"])
         self._episodes.load_state_dict(saved["episodes"])
         self._selection.load_state_dict(saved["selection"])
@@ -185,6 +196,7 @@ class Trainer:
     def _state(self) -> dict[str, Any]:
         return {
             "agent": self.agent.state_dict(),
+            "curriculum": self._curriculum.state_dict(),
             "env": self._env.save_state(),
             "episodes": self._episodes.state_dict(),
             "selection": self._selection.state_dict(),

@@ -102,9 +102,17 @@ def horizontal_kernel(state: SceneState, a: Frame, b: Frame, std_m: Positive) ->
 
 
 @term("reward")
-def heading_kernel(state: SceneState, frame: Frame, like: Frame, std_rad: Positive) -> Tensor:
-    """1 with a frame's front pointing as that of ``like`` does, falling as 1 - tanh(angle / ``std_rad``)."""
-    return 1.0 - torch.tanh(turned_from(state, frame, like).abs() / std_rad)
+def carried_facing(
+    state: SceneState,
+    by: Annotated[Contact, Against("what")],
+    frame: Frame,
+    like: Frame,
+    std_rad: Positive,
+    force_n: Positive = 1.0,
+) -> Tensor:
+    """1 with a held frame's front pointing as that of ``like``, falling as 1 - tanh(angle / ``std_rad``)."""
+    kernel = 1.0 - torch.tanh(turned_from(state, frame, like).abs() / std_rad)
+    return state.grasped(by, force_n) * kernel
 
 
 @term("reward")

@@ -110,6 +110,7 @@ def _term_plots(trial: TrialCurves) -> Iterator[str]:
 _HEALTH = (
     ("train/return", "return in training", False, False),
     ("train/success_rate", "success in training", False, True),
+    ("train/curriculum_level", "level of the curriculum", False, True),
     ("train/episode_length", "episode length (env steps)", False, False),
     ("loss/policy", "policy loss", False, False),
     ("loss/value", "value loss", False, False),

@@ -7,7 +7,7 @@ Rewards, observations, actions and episodes are the environment's business; came
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ class Starts:
         joint_target: (k, R) rad or m, where the robot's joints are driven to until the first action.
         body_pos: (k, B, 3) metres and body_quat: (k, B, 4) wxyz, as ``Simulator.free_bodies``.
         mass_scale, friction_scale, size_scale: (k, B) factors on the bodies' nominal values.
+        dt_s: (k,) length of a physics step. solver_iterations: (k,) the contact solver's upper bound, whole.
     """
 
     joint_pos: Floats
@@ -37,25 +38,20 @@ class Starts:
     mass_scale: Floats
     friction_scale: Floats
     size_scale: Floats
+    dt_s: Floats
+    solver_iterations: Floats
 
     def take(self, rows: NDArray[np.int64]) -> Starts:
         """The starts of some rows."""
-        return Starts(
-            self.joint_pos[rows],
-            self.joint_target[rows],
-            self.body_pos[rows],
-            self.body_quat[rows],
-            self.mass_scale[rows],
-            self.friction_scale[rows],
-            self.size_scale[rows],
-        )
+        return Starts(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 class Simulator(ABC):
     """Physics of one bound task in ``num_envs`` environments.
 
     Attributes:
-        num_envs: environments. device: where ``state`` lives. physics_dt_s: one physics step.
+        num_envs: environments. device: where ``state`` lives. physics_dt_s: one physics step, unless
+            a start says another length.
         state: what terms read; valid after :meth:`reset` and after every :meth:`step`, which tell it that
             it changed.
         robot_joints: names of the actuated joints, arm first, then gripper; the order of targets.

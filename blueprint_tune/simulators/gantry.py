@@ -45,7 +45,8 @@ class Gantry:
 
     Attributes:
         now: everything that changes, name -> (N, …): joint_pos, joint_vel (robot, then fixtures), targets,
-            body_pos, body_vel, body_quat, mass_scale, friction_scale, size_scale (free bodies), finger_force.
+            body_pos, body_vel, body_quat, mass_scale, friction_scale, size_scale (free bodies), finger_force,
+            dt_s (a physics step).
         home: (J,) joints at the nominal start. limits: (J, 2). ee_quat: (4,), it never turns.
 
     What can be held are "points": free bodies, then handles; ``finger_force`` is (N, P) newtons.
@@ -84,6 +85,7 @@ class Gantry:
             "friction_scale": (bodies,),
             "size_scale": (bodies,),
             "finger_force": (points,),
+            "dt_s": (),
         }
         return {name: np.zeros((self._num_envs, *size)) for name, size in sizes.items()}
 
@@ -103,24 +105,24 @@ class Gantry:
         rows[:3, :3] = self._axes.T
         return rows
 
-    def step(self, dt_s: float) -> None:
+    def step(self) -> None:
         """One physics step."""
-        self._move_robot(dt_s)
-        pull = self._pull(dt_s)
-        self._move_bodies(pull[:, : len(self._rest)], dt_s)
-        self._move_fixtures(pull[:, len(self._rest) :], dt_s)
+        self._move_robot()
+        pull = self._pull()
+        self._move_bodies(pull[:, : len(self._rest)])
+        self._move_fixtures(pull[:, len(self._rest) :])
 
-    def _move_robot(self, dt_s: float) -> None:
-        now, robot = self.now, self._robot
+    def _move_robot(self) -> None:
+        now, robot, dt_s = self.now, self._robot, self.now["dt_s"][:, None]
         low, high = self.limits[:robot].T
         follow = 1.0 - np.exp(-dt_s / LAG_S)
         moved = follow * (np.clip(now["targets"], low, high) - now["joint_pos"][:, :robot])
         now["joint_pos"][:, :robot] += moved
         now["joint_vel"][:, :robot] = moved / dt_s
 
-    def _pull(self, dt_s: float) -> Floats:
+    def _pull(self) -> Floats:
         """(N, P, 3) acceleration of every point by the gripper's spring."""
-        now, rate = self.now, GRIP_RATE
+        now, rate, dt_s = self.now, GRIP_RATE, self.now["dt_s"][:, None, None]
         points, velocities = self._points()
         ee, ee_velocity = self.end_effector()
         stretch = ee[:, None] - points
@@ -145,8 +147,8 @@ class Gantry:
         scaled[:, : len(self._rest)] *= self.now[scale]
         return scaled
 
-    def _move_bodies(self, pull: Floats, dt_s: float) -> None:
-        position, velocity = self.now["body_pos"], self.now["body_vel"]
+    def _move_bodies(self, pull: Floats) -> None:
+        position, velocity, dt_s = self.now["body_pos"], self.now["body_vel"], self.now["dt_s"][:, None, None]
         velocity += dt_s * (pull + GRAVITY)
         position += dt_s * velocity
         standing = position[..., 2] <= self._rest
@@ -154,7 +156,8 @@ class Gantry:
         velocity[..., 2] = np.where(standing, np.maximum(velocity[..., 2], 0.0), velocity[..., 2])
         velocity[standing & (self.now["finger_force"][:, : len(self._rest)] == 0)] = 0.0
 
-    def _move_fixtures(self, pull: Floats, dt_s: float) -> None:
+    def _move_fixtures(self, pull: Floats) -> None:
+        dt_s = self.now["dt_s"]
         for index in range(len(self._joints)):
             column = self._robot + index
             along = self.on_fixture(index, self._handle(index))[1]

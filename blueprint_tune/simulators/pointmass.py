@@ -55,6 +55,8 @@ class PointmassSimulator(Simulator):
             mass_scale=np.ones((1, count)),
             friction_scale=np.ones((1, count)),
             size_scale=np.ones((1, count)),
+            dt_s=np.full(1, task.physics.dt_s),
+            solver_iterations=np.full(1, float(task.physics.solver_iterations)),
         )
         self.state = SceneState(catalog, num_envs, len(self.robot_joints), num_actions)
         self.state.joint_limits = torch.from_numpy(self.joint_limits).float()
@@ -114,7 +116,7 @@ class PointmassSimulator(Simulator):
         now = self._gantry.now
         now["joint_pos"][env_ids] = starts.joint_pos
         now["targets"][env_ids] = starts.joint_target
-        for name in ("body_pos", "body_quat", "mass_scale", "friction_scale", "size_scale"):
+        for name in ("body_pos", "body_quat", "mass_scale", "friction_scale", "size_scale", "dt_s"):
             now[name][env_ids] = getattr(starts, name)
         for name in ("joint_vel", "body_vel", "finger_force"):
             now[name][env_ids] = 0.0
@@ -134,7 +136,7 @@ class PointmassSimulator(Simulator):
     def step(self, num_physics_steps: int) -> None:
         """See :meth:`Simulator.step`."""
         for _ in range(num_physics_steps):
-            self._gantry.step(self.physics_dt_s)
+            self._gantry.step()
         self._refresh()
 
     def _refresh(self) -> None:

@@ -144,10 +144,15 @@ def unfit(casting: Casting, entity: Entity) -> str | None:
 def _unfit_deformable(casting: Casting, entity: Entity) -> str | None:
     if entity.shape != "cloth":
         return f"is a {entity.category}, not cloth"
-    return _unfit_rigid(casting, entity)
+    return _unfit_loose(casting, entity)
 
 
 def _unfit_rigid(casting: Casting, entity: Entity) -> str | None:
+    loose = _unfit_loose(casting, entity)
+    return loose or (_too_wide(entity, casting.gripper) if casting.config.graspable else None)
+
+
+def _unfit_loose(casting: Casting, entity: Entity) -> str | None:
     if not entity.movable:
         return f"is {entity.sim_role}, not something to move"
     if entity.mass_kg > MAX_MASS_KG:
@@ -159,7 +164,7 @@ def _unfit_rigid(casting: Casting, entity: Entity) -> str | None:
         other = overlap.other(entity)
         if other is not None:
             return f"overlaps '{other.id}' by {100 * overlap.depth_m:.0f} cm"
-    return _too_wide(entity, casting.gripper) if casting.config.graspable else None
+    return None
 
 
 def _too_wide(entity: Entity, gripper: GripperConfig | None) -> str | None:

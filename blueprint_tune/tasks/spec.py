@@ -244,7 +244,15 @@ def _binding_notes(cfg: ExperimentConfig, roles: dict[str, Entity], base: Base) 
     return [
         *(f"role '{role}' is played by '{entity.id}'." for role, entity in roles.items()),
         f"robot '{cfg.robot.name}' stands at [{x:.3f}, {y:.3f}, {z:.3f}] m, {turned}, {how}.",
+        *_unused_physics(cfg),
     ]
+
+
+def _unused_physics(cfg: ExperimentConfig) -> list[str]:
+    """What of the physics profile has no effect, in one sentence."""
+    unused = ", ".join(cfg.backend.ignores)
+    profile, backend = cfg.physics.name, cfg.backend.name
+    return [f"physics '{profile}': backend '{backend}' has no use for {unused}."] if unused else []
 
 
 def _used_guesses(scene: Scene, layout: Layout) -> list[str]:

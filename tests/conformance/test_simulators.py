@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -61,6 +62,8 @@ def starts_of(simulator: Simulator, seed: int, count: int | None = None) -> Star
     starts.body_pos[..., :2] += rng.uniform(-0.05, 0.05, starts.body_pos[..., :2].shape)
     starts.mass_scale *= rng.uniform(0.8, 1.25, starts.mass_scale.shape)
     starts.friction_scale *= rng.uniform(0.8, 1.25, starts.friction_scale.shape)
+    starts.dt_s *= rng.uniform(0.85, 1.15, starts.dt_s.shape)
+    starts.solver_iterations += rng.integers(-4, 5, starts.solver_iterations.shape)
     return starts
 
 
@@ -254,10 +257,12 @@ def test_a_saved_state_is_a_copy(make: Make) -> None:
     simulator = make()
     run(simulator, range(2))
     saved = simulator.save_state()
-    copied = {name: torch.as_tensor(values).clone() for name, values in saved.items()}
+    copied = deepcopy(saved)
     run(simulator, range(2, 5))
-    for name, values in copied.items():
-        assert torch.equal(torch.as_tensor(saved[name]), values), name
+    simulator.reset(everyone(simulator), starts_of(simulator, 8))
+    varied = saved.pop("variation", {}) | saved
+    for name, values in (copied.pop("variation", {}) | copied).items():
+        assert torch.equal(varied[name], values), name
 
 
 def test_joint_targets_are_reached(make: Make) -> None:
@@ -337,6 +342,25 @@ def test_free_bodies_fall(make: Make) -> None:
     fallen = high - simulator.state.frame_pos[:, frame, 2]
     expected = 9.81 * (10 * simulator.physics_dt_s) ** 2 / 2
     torch.testing.assert_close(fallen, torch.full((4,), expected), rtol=0.15, atol=0)
+
+
+def test_a_longer_physics_step_takes_further_in_as_many_steps(make: Make) -> None:
+    simulator = make()
+    frame = simulator.state.catalog.frames.index("target")
+    starts = simulator.nominal.take(np.zeros(4, dtype=np.int64))
+    starts.body_pos[:, 0] += [0.0, 0.15, 0.1]
+    starts.dt_s *= [1.0, 0.5, 1.0, 1.2]
+    simulator.reset(everyone(simulator), starts)
+    high = simulator.state.frame_pos[:, frame, 2].clone()
+    simulator.step(10)
+    fallen = high - simulator.state.frame_pos[:, frame, 2]
+    torch.testing.assert_close(fallen / fallen[0], torch.tensor([1.0, 0.25, 1.0, 1.44]), rtol=1e-3, atol=0)
+    simulator.reset(np.array([1, 3]), simulator.nominal.take(np.zeros(2, dtype=np.int64)))
+    starts.dt_s[:] = simulator.physics_dt_s
+    simulator.reset(everyone(simulator), starts)
+    simulator.step(10)
+    again = high - simulator.state.frame_pos[:, frame, 2]
+    assert torch.equal(again, fallen[:1].expand(4)), "the next episode has its own"
 
 
 def test_fixtures_stay_where_they_are_left(make: Make) -> None:

@@ -28,8 +28,10 @@ def drawn(task: TaskSpec, **sections: dict[str, dict[str, Any]]) -> Episodes:
         mass_scale=np.ones((COUNT, bodies)),
         friction_scale=np.ones((COUNT, bodies)),
         size_scale=np.ones((COUNT, bodies)),
+        dt_s=np.full(COUNT, task.physics.dt_s),
+        solver_iterations=np.full(COUNT, float(task.physics.solver_iterations)),
     )
-    episodes = Episodes(starts, {}, np.zeros((COUNT, 0), dtype=np.int64))
+    episodes = Episodes(starts, {}, np.zeros((COUNT, 0), dtype=np.int64), {})
     draw = Draw(np.zeros(COUNT, dtype=np.int64), np.arange(COUNT), np.zeros(COUNT, dtype=np.int64))
     for apply in make_draws(policy, task):
         apply(draw, episodes)
@@ -111,6 +113,38 @@ def test_joints_scales_choices_and_numbers(pick_task: TaskSpec, drawer_task: Tas
     assert abs(np.corrcoef(starts.mass_scale[:, 0], starts.friction_scale[:, 0])[0, 1]) < 0.12
 
 
+def test_the_solver_is_drawn_around_the_profile_and_within_its_ranges(pick_task: TaskSpec) -> None:
+    """manipulation_standard: 8 ms and 16 iterations; noise of 15 % and 4; ranges 6 … 12 ms and 12 … 24."""
+    starts = drawn(pick_task, events={"solver": {"kind": "solver"}}).starts
+    assert fills(starts.dt_s, 0.0068, 0.0092)
+    assert set(starts.solver_iterations.tolist()) == set(range(12, 21))
+    entry = {"kind": "solver", "dt_noise_ratio": 0.9, "solver_iteration_noise": 100}
+    starts = drawn(pick_task, events={"solver": entry}).starts
+    assert fills(starts.dt_s, 0.006, 0.012)
+    assert set(starts.solver_iterations.tolist()) == set(range(12, 25))
+    assert abs(np.corrcoef(starts.dt_s, starts.solver_iterations)[0, 1]) < 0.1
+    entry = {"kind": "solver", "dt_noise_ratio": 0.0, "solver_iteration_noise": 0}
+    starts = drawn(pick_task, events={"solver": entry}).starts
+    assert (starts.dt_s == 0.008).all() and (starts.solver_iterations == 16).all()
+    slow = replace(pick_task, physics=replace(pick_task.physics, dt_s=0.02, solver_iterations=1))
+    starts = drawn(slow, events={"solver": {"kind": "solver"}}).starts
+    assert fills(starts.dt_s, 0.017, 0.02), "a step beyond the profile's range is where it ends"
+    assert starts.solver_iterations.min() == 1 and starts.solver_iterations.max() == 5
+
+
+def test_delays_are_whole_env_steps_equally_likely(pick_task: TaskSpec) -> None:
+    events = {
+        "late": {"kind": "action_delay", "steps": [0, 2]},
+        "seen": {"kind": "observation_delay", "steps": [1, 4]},
+    }
+    delays = drawn(pick_task, events=events).delays
+    for name, expected in (("actions", [0, 1, 2]), ("observations", [1, 2, 3, 4])):
+        values, counts = np.unique(delays[name], return_counts=True)
+        assert delays[name].dtype == np.int64 and values.tolist() == expected
+        assert counts.min() > 0.85 * COUNT / len(expected)
+    assert abs(np.corrcoef(delays["actions"], delays["observations"])[0, 1]) < 0.1
+
+
 def test_adding_an_event_does_not_change_the_others(pick_task: TaskSpec) -> None:
     policy = pick_task.policy
     more = {"mass": {"kind": "mass_scale", "role": "target", "range": [0.5, 2.0]}, **policy.events}
@@ -127,7 +161,7 @@ BOX = {"near": "target", "x_m": [0, 1], "y_m": [0, 1], "z_m": [0, 1]}
     ("section", "entry", "says"),
     [
         ("commands", {"kind": "positon", **BOX}, "has kind 'positon'. Did you mean 'position'?"),
-        ("commands", {**BOX}, "has kind ''. Available: choice, position, uniform."),
+        ("commands", {**BOX}, "has kind ''. Available: choice, joint_target, position, uniform."),
         ("commands", {"kind": "position", **BOX, "xm": 1}, "has 'xm'. Did you mean 'x_m'?"),
         ("commands", {"kind": "choice"}, "needs 'values' (kind 'choice' takes values)."),
         (
@@ -147,6 +181,13 @@ BOX = {"near": "target", "x_m": [0, 1], "y_m": [0, 1], "z_m": [0, 1]}
             {"kind": "joint_fraction", "role": "target", "range": [0, 1]},
             "role 'target' has no joint.",
         ),
+        ("events", {"kind": "mass_scale", "role": "target", "range": 2}, "must be [low, high], not 2."),
+        ("events", {"kind": "action_delay", "steps": [0, 1.5]}, "whole numbers of env steps, not [0, 1.5]."),
+        ("events", {"kind": "observation_delay", "steps": [-1, 1]}, "env steps, not [-1, 1]."),
+        ("events", {"kind": "action_delay"}, "needs 'steps' (kind 'action_delay' takes steps)."),
+        ("events", {"kind": "solver", "dt_noise": 0.1}, "has 'dt_noise'. Did you mean 'dt_noise_ratio'?"),
+        ("events", {"kind": "solver", "dt_noise_ratio": 1.0}, "must be 0 or more and below 1, not 1.0."),
+        ("events", {"kind": "solver", "solver_iteration_noise": 0.5}, "must be a whole number, not 0.5."),
     ],
 )
 def test_mistakes_name_the_entry(pick_task: TaskSpec, section: str, entry: dict[str, Any], says: str) -> None:
@@ -162,5 +203,7 @@ def test_what_does_not_move_freely_cannot_be_shifted(drawer_task: TaskSpec) -> N
 
 
 def test_every_kind_is_tested() -> None:
-    assert set(COMMANDS) == {"position", "choice", "uniform"}
-    assert set(EVENTS) == {"object_pose", "joint_fraction", "mass_scale", "friction_scale"}
+    assert set(COMMANDS) == {"position", "choice", "uniform", "joint_target"}
+    scales = {"mass_scale", "friction_scale", "size_scale"}
+    late = {"action_delay", "observation_delay"}
+    assert set(EVENTS) == {"object_pose", "joint_fraction", *scales, "solver", *late}

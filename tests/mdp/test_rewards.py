@@ -44,10 +44,6 @@ CASES: list[tuple[dict[str, Any], list[float]]] = [
     ({"term": "sequence_progress"}, [0.0, 0.5]),
     ({"term": "horizontal_kernel", "a": "target", "b": "command/goal", "std_m": 0.3}, [1 - tanh(1), 1.0]),
     ({"term": "tilt_kernel", "frame": "item_0", "std_rad": 0.3}, [1.0, 1 - tanh(1)]),
-    (
-        {"term": "heading_kernel", "frame": "item_1", "like": "bin", "std_rad": pi / 2},
-        [1.0, 1 - tanh(1)],
-    ),
     # in one go the wrist would end at -1.3 and 2.4, its limits are -2 and 2
     (
         {
@@ -117,6 +113,15 @@ def test_carried_to_is_a_kernel_while_held(catalog: Catalog, scene: Scene) -> No
     assert held(catalog, scene, entry, torch.zeros(2, 2)).tolist() == [0.0, 0.0]
 
 
+def test_carried_facing_is_a_kernel_of_the_angle_between_fronts_while_held(
+    catalog: Catalog, scene: Scene
+) -> None:
+    entry = {"term": "carried_facing", **HELD, "frame": "item_1", "like": "bin", "std_rad": pi / 2}
+    expected = torch.tensor([1.0, 1 - tanh(1)])
+    torch.testing.assert_close(held(catalog, scene, entry, torch.full((2, 2), 2.0)), expected)
+    assert held(catalog, scene, entry, torch.zeros(2, 2)).tolist() == [0.0, 0.0]
+
+
 INTO = {"by": "robot/gripper", "what": "target", "region": "bin"}
 
 
@@ -175,5 +180,5 @@ def test_contact_force_above_counts_bodies(catalog: Catalog, scene: Scene) -> No
 def test_every_reward_term_is_tested() -> None:
     tested = {entry["term"] for entry, _ in CASES}
     tested |= {"grasped", "lifted", "carried_to", "contact_force_above", "joint_progress"}
-    tested |= {"carried_over", "carried_onto", "over_region"}
+    tested |= {"carried_over", "carried_onto", "over_region", "carried_facing"}
     assert tested == {name for name, r in REGISTRY.items() if "reward" in r.kinds}

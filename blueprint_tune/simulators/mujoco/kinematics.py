@@ -62,11 +62,26 @@ def start_postures(compiled: CompiledScene, task: TaskSpec) -> Postures:
     poses, arm = [(position, rotation)], [first]
     if task.policy.start.spread_m is not None or task.policy.start.spread_twist_rad > 0:
         poses = _spread(task, position, rotation)
-        solved = [_solve(model, data, task, first, *pose) for pose in poses]
+        solved = [_from(first, model, data, task, *pose) for pose in poses]
         for pose, (_, off_m) in zip(poses, solved, strict=True):
             _check_reached(task, pose[0], off_m)
         arm = [joints for joints, _ in solved]
     return _with_gripper(task, np.array(arm), poses)
+
+
+def _from(
+    posture: Floats,
+    model: mujoco.MjModel,
+    data: mujoco.MjData,
+    task: TaskSpec,
+    position: Floats,
+    rotation: Floats,
+) -> tuple[Floats, float]:
+    """The solution that is found from a posture nearby, or else the best one."""
+    solved, error_m = _solve(model, data, task, posture, position, rotation)
+    if error_m <= POSITION_TOLERANCE_M:
+        return solved, error_m
+    return _best_solution(model, data, task, posture, position, rotation)
 
 
 def _check_reached(task: TaskSpec, position: Floats, error_m: float) -> None:

@@ -18,7 +18,7 @@ from blueprint_tune.simulators.base import Simulator, Starts
 from blueprint_tune.simulators.mujoco.kinematics import Postures, start_postures
 from blueprint_tune.simulators.mujoco.render import render_environment
 from blueprint_tune.simulators.mujoco.scene_builder import CompiledScene, compile_scene
-from blueprint_tune.simulators.mujoco.variation import SCALES, BodyVariation
+from blueprint_tune.simulators.mujoco.variation import VARIED, Variation
 from blueprint_tune.tasks.spec import TaskSpec
 
 VELOCITY_STAGE = int(mujoco.mjtStage.mjSTAGE_VEL)
@@ -47,7 +47,7 @@ class MujocoSimulator(Simulator):
         self._batch = Batch(compiled.model, num_envs, num_threads, persistent=True)
         self._bind_state(catalog, num_actions)
         self._bind_arm(catalog, len(task.robot.chain))
-        self._variation = BodyVariation(self._batch, compiled)
+        self._variation = Variation(self._batch, compiled)
         self.joint_limits = np.array([compiled.model.joint(n).range for n in self.joint_names])
         self.state.joint_limits = torch.from_numpy(self.joint_limits).float()
         self.nominal = self._nominal(task, postures)
@@ -102,6 +102,8 @@ class MujocoSimulator(Simulator):
             mass_scale=np.ones((k, count)),
             friction_scale=np.ones((k, count)),
             size_scale=np.ones((k, count)),
+            dt_s=np.full(k, task.physics.dt_s),
+            solver_iterations=np.full(k, float(task.physics.solver_iterations)),
         )
 
     def reset(self, env_ids: NDArray[np.int64], starts: Starts) -> None:
@@ -181,7 +183,7 @@ class MujocoSimulator(Simulator):
         """See :meth:`Simulator.load_state`."""
         everyone = np.arange(self.num_envs)
         starts = self.nominal.take(np.zeros(self.num_envs, dtype=np.int64))
-        for name in SCALES:
+        for name in VARIED:
             setattr(starts, name, saved["variation"][name].numpy())
         self._variation.apply(everyone, starts)
         self._batch.state[:] = saved["rows"].numpy()

@@ -1,4 +1,4 @@
-"""What differs between environments beside their state: mass, friction and size of what moves freely.
+"""What differs between environments beside their state: mass, friction and size of bodies, and the solver.
 
 A field of the model is given per-environment values the first time something varies it, because MuJoCo
 steps a model with one set of values faster.
@@ -6,6 +6,7 @@ steps a model with one set of values faster.
 
 from __future__ import annotations
 
+import mujoco
 import numpy as np
 from mujoco.batch import Batch
 from numpy.typing import NDArray
@@ -16,17 +17,20 @@ from blueprint_tune.simulators.mujoco.scene_builder import CompiledScene
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-SCALES = ("mass_scale", "friction_scale", "size_scale")
+VARIED = ("mass_scale", "friction_scale", "size_scale", "dt_s", "solver_iterations")
+"""Of :class:`Starts`, what is not state."""
 
 
-class BodyVariation:
-    """Scales the free bodies of a batch; ``now[name]`` is (N, B), the factors in force."""
+class Variation:
+    """Gives each environment of a batch its own values; ``now[name]`` is what is in force, as in Starts."""
 
     def __init__(self, batch: Batch, compiled: CompiledScene) -> None:
         self._batch, self._compiled, self._model = batch, compiled, compiled.model
         names = compiled.free_bodies
         self._bodies = np.array([self._model.body(name).id for name in names], dtype=np.int64)
-        self.now = {name: np.ones((batch.nsim, len(names))) for name in SCALES}
+        self.now = {name: np.ones((batch.nsim, len(names))) for name in VARIED[:3]}
+        self.now["dt_s"] = np.full(batch.nsim, self._model.opt.timestep)
+        self.now["solver_iterations"] = np.full(batch.nsim, float(self._model.opt.iterations))
 
     def apply(self, env_ids: Ints, starts: Starts) -> None:
         """Write the values of environments whose factors changed.
@@ -44,13 +48,21 @@ class BodyVariation:
         slippery = self._changed("friction_scale", env_ids, starts.friction_scale)
         if len(slippery):
             self._write_friction(slippery)
+        self._write_option("opt.timestep", "dt_s", env_ids, starts.dt_s)
+        self._write_option("opt.iterations", "solver_iterations", env_ids, starts.solver_iterations)
 
-    def _changed(self, name: str, env_ids: Ints, scale: Floats) -> Ints:
-        """The environments whose factors of a kind are new; they are in force from here on."""
+    def _changed(self, name: str, env_ids: Ints, values: Floats) -> Ints:
+        """The environments whose values of a kind are new; they are in force from here on."""
         now = self.now[name]
-        ids = env_ids[(now[env_ids] != scale).any(axis=1)]
-        now[env_ids] = scale
+        new = now[env_ids] != values
+        ids = env_ids[new if new.ndim == 1 else new.any(axis=1)]
+        now[env_ids] = values
         return ids
+
+    def _write_option(self, option: str, name: str, env_ids: Ints, values: Floats) -> None:
+        ids = self._changed(name, env_ids, values)
+        if len(ids):  # no constant of the model follows from these, so set_const is not needed
+            self._batch.expand(option)[ids] = self.now[name][ids]
 
     def _write_mass(self, ids: Ints) -> None:
         """Mass as scaled; inertia goes with mass times length squared."""
@@ -86,7 +98,7 @@ class BodyVariation:
             for geom in geoms:
                 friction[ids, geom] = model.geom_friction[geom] * scale[:, index, None]
         for index, cloth in enumerate(self._compiled.cloths, len(self._compiled.free_geoms)):
-            flex = model.flex(cloth.name).id
+            flex = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_FLEX, cloth.name)
             values = model.flex_friction[flex] * scale[:, index, None]
             self._batch.expand("flex_friction")[ids, flex] = values
         # a finger pad's friction has priority over the object's: scale it with the first object's
@@ -94,5 +106,5 @@ class BodyVariation:
             friction[ids, geom] = model.geom_friction[geom] * scale[:, 0, None]
 
     def save(self) -> dict[str, Floats]:
-        """The factors in force, copied."""
+        """The values in force, copied."""
         return {name: values.copy() for name, values in self.now.items()}

@@ -129,5 +129,6 @@ def test_doing_nothing_and_doing_anything_fail(
     policy: str,
     act: Callable[[ManipulationEnv], Callable[[Tensor], Tensor]],
 ) -> None:
-    env = new_env(*benchmark(policy), "backend=mujoco", num_envs=100, num_threads=2)
-    assert play(env, act(env), seed=42, episodes=100) <= 0.05
+    episodes = 20 if policy == "laundry_sorting" else 100  # cloth takes its time
+    env = new_env(*benchmark(policy), "backend=mujoco", num_envs=episodes, num_threads=2)
+    assert play(env, act(env), seed=42, episodes=episodes) <= 0.05
