@@ -35,7 +35,8 @@ def overrides(folder: Path, *more: str) -> list[str]:
     ]
     budget = ["budget.env_steps=1024", "budget.report_env_steps=256"]
     places = [f"output_dir={folder / 'out'}", f"storage.root={folder / 'store'}"]
-    return ["+scene=kitchen_001", "policy=dexterous_pick_place", "preset=smoke", *sizes, *budget, *places, *more]
+    task = ["+scene=kitchen_001", "policy=dexterous_pick_place", "preset=smoke"]
+    return [*task, *sizes, *budget, *places, *more]
 
 
 @pytest.fixture(scope="module")
