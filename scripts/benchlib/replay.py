@@ -100,7 +100,7 @@ class Segments:
 def snapshot(simulator: MujocoSimulator, env_ids: Ints) -> Snapshot:
     """What some environments are now."""
     saved = simulator.save_state()
-    friction = saved["friction_scale"].numpy()[env_ids]
+    friction = saved["variation"]["friction_scale"].numpy()[env_ids]
     return Snapshot(env_ids, saved["rows"].numpy()[env_ids], friction)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from blueprint_tune.config.schema import SequenceConfig
 from blueprint_tune.envs.draws import COMMANDS, EVENTS, Draw, Episodes, make_draws
 from blueprint_tune.errors import ConfigError
 from blueprint_tune.simulators.base import Starts
@@ -202,8 +203,71 @@ def test_what_does_not_move_freely_cannot_be_shifted(drawer_task: TaskSpec) -> N
         drawn(drawer_task, events={"pose": {"kind": "mass_scale", "role": "target", "range": [1, 2]}})
 
 
+def test_a_joints_command_is_near_where_it_starts_and_within_its_range(drawer_task: TaskSpec) -> None:
+    joint = drawer_task.roles["target"].joint
+    assert joint is not None
+    within = 0.3 * joint.range
+    episodes = drawn(
+        drawer_task,
+        events={"state": {"kind": "joint_fraction", "role": "target", "range": [0.0, 1.0]}},
+        commands={"opening": {"kind": "joint_target", "role": "target", "within": within}},
+    )
+    start = (episodes.starts.joint_pos[:, -1] - joint.lower) / joint.range
+    wanted = episodes.commands["opening"][:, 0]
+    assert wanted.min() >= 0 and wanted.max() <= 1
+    assert fills(wanted - start, -0.3, 0.3)
+
+
+def test_what_stands_on_each_other_moves_as_one(pick_task: TaskSpec) -> None:
+    assert len(pick_task.free) >= 1
+    ranges = {"x_m": [-0.1, 0.1], "y_m": [0.0, 0.2], "yaw_rad": [-1.0, 1.0]}
+    pair = two_roles(pick_task)
+    episodes = drawn(pair, events={"load": {"kind": "group_pose", "roles": ["target", "load"], **ranges}})
+    starts = episodes.starts
+    arm = starts.body_pos[:, 1] - starts.body_pos[:, 0]
+    before = pair.free[1].position - pair.free[0].position
+    np.testing.assert_allclose(np.linalg.norm(arm, axis=1), np.linalg.norm(before), atol=1e-9)
+    yaw = 2 * np.arctan2(starts.body_quat[:, 0, 3], starts.body_quat[:, 0, 0])
+    turned = np.arctan2(arm[:, 1], arm[:, 0]) - np.arctan2(before[1], before[0])
+    np.testing.assert_allclose(np.cos(turned - (yaw - yaw_of(pair.free[0].quat))), 1.0, atol=1e-9)
+    ahead, left = ahead_left(pair, starts.body_pos[:, 0] - pair.free[0].position)
+    assert fills(ahead, -0.1, 0.1) and fills(left, 0.0, 0.2)
+
+
+def yaw_of(quat: np.ndarray) -> float:
+    return float(2 * np.arctan2(quat[3], quat[0]))
+
+
+def two_roles(task: TaskSpec) -> TaskSpec:
+    """The task with a second object, 10 cm beside and 5 cm above the first, in the role 'load'."""
+    first = task.free[0]
+    load = replace(first, id="load", position=first.position + np.array([0.1, 0.02, 0.05]))
+    asked = {**task.policy.roles, "load": task.policy.roles["target"]}
+    return replace(
+        task,
+        policy=replace(task.policy, roles=asked),
+        roles={**task.roles, "load": load},
+        free=(first, load, *task.free[1:]),
+    )
+
+
+def test_members_are_moved_independently_and_take_turns_in_every_order(pick_task: TaskSpec) -> None:
+    pair = two_roles(pick_task)
+    roles = {"item": replace(pair.policy.roles["target"], count=2)}
+    sequence = SequenceConfig(role="item", length=2, advance=None)
+    policy = replace(pair.policy, roles=roles, sequence=sequence)
+    members = {"item_0": pair.free[0], "item_1": pair.free[1]}
+    task = replace(pair, policy=policy, roles=members)
+    ranges = {"x_m": [-0.1, 0.1], "y_m": [-0.1, 0.1], "yaw_rad": [0.0, 0.0]}
+    episodes = drawn(task, events={"pose": {"kind": "object_pose", "role": "item", **ranges}})
+    moved = episodes.starts.body_pos[:, :2] - [entity.position for entity in task.free[:2]]
+    assert abs(np.corrcoef(moved[:, 0, 0], moved[:, 1, 0])[0, 1]) < 0.1
+    orders, counts = np.unique(episodes.order, axis=0, return_counts=True)
+    assert orders.tolist() == [[0, 1], [1, 0]] and counts.min() > 0.45 * COUNT
+
+
 def test_every_kind_is_tested() -> None:
     assert set(COMMANDS) == {"position", "choice", "uniform", "joint_target"}
     scales = {"mass_scale", "friction_scale", "size_scale"}
     late = {"action_delay", "observation_delay"}
-    assert set(EVENTS) == {"object_pose", "joint_fraction", *scales, "solver", *late}
+    assert set(EVENTS) == {"object_pose", "group_pose", "joint_fraction", *scales, "solver", *late}

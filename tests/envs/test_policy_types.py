@@ -121,9 +121,11 @@ def test_what_stands_in_the_receptacle_succeeds_and_what_stands_beside_does_not(
 def test_an_object_at_its_goal_succeeds_and_one_beside_it_does_not(
     begun: Callable[[str], ManipulationEnv], policy: str
 ) -> None:
-    for miss, expected in ((0.8, True), (1.3, False)):
+    for miss, expected in ((0.7, True), (1.3, False)):
         env = begun(policy)
         state, starts = env.simulator.state, nominal(env)
+        arm = len(env.task.robot.home_rad)  # out of the way
+        starts.joint_pos[:, :arm] = starts.joint_target[:, :arm] = env.task.robot.home_rad
         goal = state.commands["goal"].double().numpy().copy()
         goal[:, 0] += miss * env.policy.success["distance_m"]
         for i in range(ENVS):
@@ -183,7 +185,7 @@ def test_cloth_belongs_into_the_bin_of_its_class(begun: Callable[[str], Manipula
 
 
 def test_a_part_counts_from_eighty_percent_of_the_depth_on(begun: Callable[[str], ManipulationEnv]) -> None:
-    for depth, expected in ((0.85, True), (0.75, False)):
+    for depth, expected in ((0.85, True), (0.6, False)):  # it falls 5 mm, an eighth, in an env step
         env = begun("precision_insertion")
         env._hold_steps = 1  # judged in the first env step: the part is put there, not held
         hole, part = env.task.roles["socket"], env.task.roles["part"]
@@ -198,14 +200,14 @@ def test_a_part_counts_from_eighty_percent_of_the_depth_on(begun: Callable[[str]
 
 
 def press(env: ManipulationEnv, members: NDArray[np.int64]) -> None:
-    """An env step in which one button of each environment starts fully pressed."""
+    """One button of each environment is fully pressed; env steps of one physics step, as its spring is quick."""
+    env._decimation = 1
     starts = nominal(env)
     first = len(env.simulator.robot_joints)
     for i, member in enumerate(members):
         place = [entity.id for entity in env.task.jointed].index(env.task.roles[f"button_{member}"].id)
         starts.joint_pos[i, first + place] = env.simulator.joint_limits[first + place, 1]
     env.simulator.reset(np.arange(ENVS), starts)
-    env.simulator.step(0)
     env.actions.restart(np.arange(ENVS), env.simulator)
 
 
