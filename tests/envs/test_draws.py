@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from blueprint_tune.envs.draws import COMMANDS, EVENTS, Draw, Episodes, make_draws
+from blueprint_tune.envs.commands import COMMANDS
+from blueprint_tune.envs.draws import make_draws
+from blueprint_tune.envs.episodes import Draw, Episodes
+from blueprint_tune.envs.events import EVENTS, _turned
 from blueprint_tune.errors import ConfigError
 from blueprint_tune.simulators.base import Starts
 from blueprint_tune.tasks.spec import TaskSpec
@@ -81,8 +84,28 @@ def test_objects_are_shifted_and_turned_on_their_support(pick_task: TaskSpec) ->
     assert fills(2 * np.arctan2(quat[:, 3], quat[:, 0]), 0.2, 1.0)
 
 
+def test_a_group_is_shifted_and_turned_as_one(pick_task: TaskSpec) -> None:
+    task = replace(pick_task, robot_base=(0.0, 0.0, 0.0, 0.3))
+    stack = tuple(
+        replace(task.free[0], position=task.free[0].position + offset)
+        for offset in ([0.0, 0.0, 0.0], [0.1, 0.0, 0.2])
+    )
+    stack = (stack[0], replace(stack[1], id="lid_001"))
+    roles = {**task.roles, "lid": stack[1]}
+    task = replace(task, free=stack, roles=roles)
+    area = {"x_m": [-0.1, 0.2], "y_m": [0.0, 0.1], "yaw_rad": [0.5, 1.5]}
+    starts = drawn(task, events={"pose": {"kind": "group_pose", "roles": ["target", "lid"], **area}}).starts
+    ahead, left = ahead_left(task, starts.body_pos[:, 0] - stack[0].position)
+    assert fills(ahead, -0.1, 0.2) and fills(left, 0.0, 0.1)
+    yaw = 2 * np.arctan2(starts.body_quat[:, 0, 3], starts.body_quat[:, 0, 0])
+    assert fills(yaw, 0.5, 1.5)
+    np.testing.assert_array_equal(starts.body_quat[:, 0], starts.body_quat[:, 1])
+    apart = starts.body_pos[:, 1] - starts.body_pos[:, 0]
+    expected = np.stack([0.1 * np.cos(yaw), 0.1 * np.sin(yaw), np.full(COUNT, 0.2)], axis=1)
+    np.testing.assert_allclose(apart, expected, atol=1e-9)
+
+
 def test_turning_keeps_a_tilt() -> None:
-    from blueprint_tune.envs.draws import _turned
     from blueprint_tune.tasks.geometry import quat_about, quat_multiply
 
     tilted = quat_about((1, 0, 0), 0.3)
@@ -206,4 +229,4 @@ def test_every_kind_is_tested() -> None:
     assert set(COMMANDS) == {"position", "choice", "uniform", "joint_target"}
     scales = {"mass_scale", "friction_scale", "size_scale"}
     late = {"action_delay", "observation_delay"}
-    assert set(EVENTS) == {"object_pose", "joint_fraction", *scales, "solver", *late}
+    assert set(EVENTS) == {"object_pose", "group_pose", "joint_fraction", *scales, "solver", *late}
