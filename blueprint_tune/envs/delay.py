@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from blueprint_tune.config.schema import PolicyConfig
-from blueprint_tune.envs.draws import Episodes, Ints
+from blueprint_tune.envs.episodes import Episodes, Ints
 
 KINDS = {"actions": "action_delay", "observations": "observation_delay"}
 """What arrives late, and the kind of event that makes it."""

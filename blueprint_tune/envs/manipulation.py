@@ -14,7 +14,7 @@ from blueprint_tune.config.schema import PolicyConfig
 from blueprint_tune.envs.actions import Actions
 from blueprint_tune.envs.base import Ints, StepResult, VecEnv
 from blueprint_tune.envs.delay import Delays
-from blueprint_tune.envs.draws import Episodes
+from blueprint_tune.envs.episodes import Episodes
 from blueprint_tune.envs.history import History
 from blueprint_tune.envs.starts import StartSampler
 from blueprint_tune.envs.task_terms import TaskTerms

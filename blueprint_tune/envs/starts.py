@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from blueprint_tune.config.schema import PolicyConfig
-from blueprint_tune.envs.draws import Draw, Episodes, Floats, Ints, make_draws
+from blueprint_tune.envs.draws import make_draws
+from blueprint_tune.envs.episodes import Draw, Episodes, Floats, Ints
 from blueprint_tune.errors import ConfigError
 from blueprint_tune.mdp.state import SceneState
 from blueprint_tune.mdp.terms import BoundTerm

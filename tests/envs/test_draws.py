@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 
 from blueprint_tune.config.schema import SequenceConfig
-from blueprint_tune.envs.draws import COMMANDS, EVENTS, Draw, Episodes, make_draws
+from blueprint_tune.envs.commands import COMMANDS
+from blueprint_tune.envs.draws import make_draws
+from blueprint_tune.envs.episodes import Draw, Episodes
+from blueprint_tune.envs.events import EVENTS, _turned
 from blueprint_tune.errors import ConfigError
 from blueprint_tune.simulators.base import Starts
 from blueprint_tune.tasks.spec import TaskSpec
@@ -82,8 +85,28 @@ def test_objects_are_shifted_and_turned_on_their_support(pick_task: TaskSpec) ->
     assert fills(2 * np.arctan2(quat[:, 3], quat[:, 0]), 0.2, 1.0)
 
 
+def test_a_group_is_shifted_and_turned_as_one(pick_task: TaskSpec) -> None:
+    task = replace(pick_task, robot_base=(0.0, 0.0, 0.0, 0.3))
+    stack = tuple(
+        replace(task.free[0], position=task.free[0].position + offset)
+        for offset in ([0.0, 0.0, 0.0], [0.1, 0.0, 0.2])
+    )
+    stack = (stack[0], replace(stack[1], id="lid_001"))
+    roles = {**task.roles, "lid": stack[1]}
+    task = replace(task, free=stack, roles=roles)
+    area = {"x_m": [-0.1, 0.2], "y_m": [0.0, 0.1], "yaw_rad": [0.5, 1.5]}
+    starts = drawn(task, events={"pose": {"kind": "group_pose", "roles": ["target", "lid"], **area}}).starts
+    ahead, left = ahead_left(task, starts.body_pos[:, 0] - stack[0].position)
+    assert fills(ahead, -0.1, 0.2) and fills(left, 0.0, 0.1)
+    yaw = 2 * np.arctan2(starts.body_quat[:, 0, 3], starts.body_quat[:, 0, 0])
+    assert fills(yaw, 0.5, 1.5)
+    np.testing.assert_array_equal(starts.body_quat[:, 0], starts.body_quat[:, 1])
+    apart = starts.body_pos[:, 1] - starts.body_pos[:, 0]
+    expected = np.stack([0.1 * np.cos(yaw), 0.1 * np.sin(yaw), np.full(COUNT, 0.2)], axis=1)
+    np.testing.assert_allclose(apart, expected, atol=1e-9)
+
+
 def test_turning_keeps_a_tilt() -> None:
-    from blueprint_tune.envs.draws import _turned
     from blueprint_tune.tasks.geometry import quat_about, quat_multiply
 
     tilted = quat_about((1, 0, 0), 0.3)
@@ -216,26 +239,6 @@ def test_a_joints_command_is_near_where_it_starts_and_within_its_range(drawer_ta
     wanted = episodes.commands["opening"][:, 0]
     assert wanted.min() >= 0 and wanted.max() <= 1
     assert fills(wanted - start, -0.3, 0.3)
-
-
-def test_what_stands_on_each_other_moves_as_one(pick_task: TaskSpec) -> None:
-    assert len(pick_task.free) >= 1
-    ranges = {"x_m": [-0.1, 0.1], "y_m": [0.0, 0.2], "yaw_rad": [-1.0, 1.0]}
-    pair = two_roles(pick_task)
-    episodes = drawn(pair, events={"load": {"kind": "group_pose", "roles": ["target", "load"], **ranges}})
-    starts = episodes.starts
-    arm = starts.body_pos[:, 1] - starts.body_pos[:, 0]
-    before = pair.free[1].position - pair.free[0].position
-    np.testing.assert_allclose(np.linalg.norm(arm, axis=1), np.linalg.norm(before), atol=1e-9)
-    yaw = 2 * np.arctan2(starts.body_quat[:, 0, 3], starts.body_quat[:, 0, 0])
-    turned = np.arctan2(arm[:, 1], arm[:, 0]) - np.arctan2(before[1], before[0])
-    np.testing.assert_allclose(np.cos(turned - (yaw - yaw_of(pair.free[0].quat))), 1.0, atol=1e-9)
-    ahead, left = ahead_left(pair, starts.body_pos[:, 0] - pair.free[0].position)
-    assert fills(ahead, -0.1, 0.1) and fills(left, 0.0, 0.2)
-
-
-def yaw_of(quat: np.ndarray) -> float:
-    return float(2 * np.arctan2(quat[3], quat[0]))
 
 
 def two_roles(task: TaskSpec) -> TaskSpec:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from blueprint_tune.config.paths import group_options
 from blueprint_tune.envs.manipulation import ManipulationEnv
 from blueprint_tune.simulators.base import Starts
+from blueprint_tune.simulators.mujoco.simulator import MujocoSimulator
 from blueprint_tune.tasks.geometry import quat_about, quat_multiply
 from blueprint_tune.tasks.regions import region
 
@@ -200,8 +201,9 @@ def test_a_part_counts_from_eighty_percent_of_the_depth_on(begun: Callable[[str]
 
 
 def press(env: ManipulationEnv, members: NDArray[np.int64]) -> None:
-    """One button of each environment is fully pressed; env steps of one physics step, as its spring is quick."""
-    env._decimation = 1
+    """One button of each environment is fully pressed, and stays so as if a finger held it."""
+    assert isinstance(env.simulator, MujocoSimulator)
+    env.simulator._batch.expand("dof_damping")[:, len(env.simulator.robot_joints) :] = 1e4
     starts = nominal(env)
     first = len(env.simulator.robot_joints)
     for i, member in enumerate(members):
