@@ -220,6 +220,11 @@ def _fitted(roles: dict[str, Entity], policy: PolicyConfig) -> dict[str, Entity]
     fitted = dict(roles)
     for role, config in policy.roles.items():
         if config.fits is not None:
+            if config.fits not in roles:
+                raise TaskPackageError(
+                    f"conf/policy/{policy.name}.yaml: roles.{role}.fits: there is no role '{config.fits}'. "
+                    f"{nearest(config.fits, roles)}"
+                )
             socket, guess = fitted_socket(roles[role], roles[config.fits])
             fitted[role] = replace(socket, guesses=(*socket.guesses, *((guess,) if guess else ())))
     return fitted
