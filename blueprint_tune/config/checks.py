@@ -9,12 +9,12 @@ import yaml
 
 from blueprint_tune.config import paths
 from blueprint_tune.config.curriculum import curriculum_problems
+from blueprint_tune.config.policy_schema import PolicyConfig
 from blueprint_tune.config.schema import (
     AgentConfig,
     EvaluationConfig,
     ExperimentConfig,
     PhysicsConfig,
-    PolicyConfig,
     RobotConfig,
     SweepConfig,
 )

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from blueprint_tune.config import suggest
-from blueprint_tune.config.schema import CurriculumConfig, PolicyConfig
+from blueprint_tune.config.policy_schema import CurriculumConfig, PolicyConfig
 
 SECTIONS = ("events", "commands", "rewards", "success", "terminations")
 """What of a policy an environment can change while it runs; and ``start.joint_noise_rad``."""

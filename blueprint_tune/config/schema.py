@@ -9,21 +9,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-Positive = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
-Range = Annotated[list[float], Field(min_length=2, max_length=2)]
-Term = dict[str, Any]
-"""One term of a policy file: ``term: <name>`` and its parameters, resolved when the task is bound."""
+from blueprint_tune.config.fields import STRICT, Count, Fraction, NonNegative, Positive, Range
+from blueprint_tune.config.policy_schema import PolicyConfig
 
 
-@dataclass(config=_STRICT)
+@dataclass(config=STRICT)
 class SceneConfig:
     """Which scene manifest to read and how to stand the robot in it."""
 
@@ -34,7 +27,7 @@ class SceneConfig:
     """x, y, z in metres and yaw in radians, in the scene's z-up frame; null = placed automatically."""
 
 
-@dataclass(config=_STRICT)
+@dataclass(config=STRICT)
 class GripperConfig:
     """A parallel gripper: its joints move together between ``closed_m`` and ``open_m``."""
 
@@ -52,7 +45,7 @@ class GripperConfig:
     """Bodies of ``model`` whose contacts count as collisions."""
 
 
-@dataclass(config=_STRICT)
+@dataclass(config=STRICT)
 class EndEffectorConfig:
     """Where to put the end effector's site in a model that has none: relative to a body."""
 
@@ -66,7 +59,7 @@ class EndEffectorConfig:
     """Roll, pitch, yaw about the body's axes (URDF's convention): z must come to point out of the gripper."""
 
 
-@dataclass(config=_STRICT)
+@dataclass(config=STRICT)
 class ServoConfig:
     """The motor of a joint whose model has no actuator. N and m for a joint that slides."""
 
@@ -78,7 +71,7 @@ class ServoConfig:
     """Limits of a joint whose model has none."""
 
 
-@dataclass(config=_STRICT)
+@dataclass(config=STRICT)
 class RobotConfig:
     """A robot model and what the rest of the program needs to know about it."""
 
@@ -160,7 +153,7 @@ class RobotConfig:
 CombineMode = Literal["average", "min", "multiply", "max"]
 
 
-@dataclass(config=_STRICT)
+@dataclass(config=STRICT)
 class SolverNoise:
     """Upstream's solver meta-randomisation: what a policy's event of kind ``solver`` draws."""
 
@@ -171,7 +164,7 @@ class SolverNoise:
     restitution_combine_modes: list[CombineMode]
 
 
-@dataclass(config=_STRICT)
+@dataclass(config=STRICT)
 class PhysicsRandomization:
     """Upstream's ranges; a policy's events say which of them are applied."""
 
@@ -182,7 +175,7 @@ class PhysicsRandomization:
     solver_noise: SolverNoise
 
 
-@dataclass(config=_STRICT)
+@dataclass(config=STRICT)
 class PhysicsConfig:
     """One of upstream's physics profiles. What each field means per backend: the profile's comments."""
 
@@ -203,149 +196,7 @@ class PhysicsConfig:
     mujoco_solver: Literal["Newton", "CG"]
 
 
-@dataclass(config=_STRICT)
-class BudgetsConfig:
-    """Env steps of one trial under each preset."""
-
-    quick: Count
-    benchmark: Count
-    full: Count
-
-
-@dataclass(config=_STRICT)
-class RoleConfig:
-    """What a policy type asks of an entity of the scene."""
-
-    kind: Literal["rigid", "articulated", "region", "deformable"]
-    joint: Literal["prismatic", "revolute"] | None = None
-    affordances: list[str] = Field(default_factory=list)
-    categories: list[str] = Field(default_factory=list)
-    graspable: bool = False
-    """The entity's smaller horizontal extent must fit between the open fingers."""
-    entity: str | None = None
-    """Take this entity and no other; null = the best fitting one in reach."""
-    fits: str | None = None
-    """A region whose hole is made for the part that plays this role, where the manifest gives no width."""
-    count: Annotated[int, Field(ge=1, le=8)] = 1
-    """How many entities play the role. More than one are its members ``<role>_0``, ``<role>_1``, …, and the
-    role's own name means the one whose turn it is (``sequence``)."""
-
-
-@dataclass(config=_STRICT)
-class ActionConfig:
-    """How policy outputs in [-1, 1] become joint targets."""
-
-    kind: Literal["joint_position_delta", "ee_delta"]
-    gripper: Literal["binary", "continuous", "closed", "none"]
-    """The last output opens and closes it, in one of two ways; or it stays closed, or as it starts."""
-    scale_rad: Positive
-    """Change of a joint's target, or turn of the end effector's, for an output of 1 held for one env step."""
-    windup_rad: Positive
-    """A joint's target is kept within this distance of the measured joint."""
-    scale_m: Positive | None = None
-    """ee_delta: shift of the end effector's target for an output of 1 held for one env step."""
-    windup_m: Positive | None = None
-    """ee_delta: the target is kept within this distance of the measured end effector."""
-    axes: Literal["xyz", "xyz_yaw", "xyz_twist", "pose"] | None = None
-    """ee_delta: what is commanded; the rest of the orientation is held as it was at the start."""
-
-
-@dataclass(config=_STRICT)
-class StartConfig:
-    """Where the end effector starts: above or in front of a role, before randomisation."""
-
-    near: str | None
-    """A frame, for example ``target/handle``; null = where the home posture has the end effector."""
-    offset_m: Annotated[list[float], Field(min_length=3, max_length=3)]
-    """From that frame to the end effector: x towards the role from the robot, y left, z up."""
-    approach: Literal["down", "slanted", "forward"]
-    """Where the gripper points: straight down, ahead and 45 degrees down, or level ahead."""
-    joint_noise_rad: NonNegative
-    spread_m: Annotated[list[NonNegative], Field(min_length=3, max_length=3)] | None = None
-    """The start is drawn within plus and minus this much of the offset, along the same axes."""
-    spread_twist_rad: NonNegative = 0.0
-    """And turned about the way the gripper points by up to this much either way."""
-    holds: str | None = None
-    """A rigid role that the closed gripper holds at the start."""
-
-
-@dataclass(config=_STRICT)
-class SequenceConfig:
-    """Which members of a role an episode is about, one after the other, in an order drawn for the episode."""
-
-    role: str
-    length: Count
-    """How many of the role's members; 1 = one of them is drawn."""
-    advance: Term | None
-    """The condition on the member whose turn it is that brings the next one's; null = the first stays."""
-
-
-@dataclass(config=_STRICT)
-class BenchmarkConfig:
-    """What ``scripts/bench learning`` measures a policy type with."""
-
-    scene: str
-    overrides: list[str]
-    """Further words on the command line: the robot, if it is not the scene's."""
-
-
-@dataclass(config=_STRICT)
-class CurriculumChange:
-    """Numbers of a policy file that change while it is trained, from ``start`` to what the file says."""
-
-    path: str
-    """Below the policy, for example ``events.target_pose.x_m``."""
-    start: float | int | list[float | int]
-    """At level 0: a number, or as many as the file has there. What is whole here and there stays whole."""
-
-
-@dataclass(config=_STRICT)
-class CurriculumConfig:
-    """How a training goes from an easier task to the one that the policy file states.
-
-    The level begins at 0. At each report it moves by ``step``, up to 1, if the training episodes that
-    ended since the last report succeeded often enough. Evaluations play the file's own task.
-    """
-
-    raise_at: Fraction
-    """Success rate from which the level rises."""
-    step: Annotated[float, Field(gt=0, le=1)]
-    changes: Annotated[dict[str, CurriculumChange], Field(min_length=1)]
-    lower_at: Fraction | None = None
-    """Success rate down from which the level falls; null = it never does."""
-
-
-@dataclass(config=_STRICT)
-class PolicyConfig:
-    """A policy type: what the scene offers, what is seen, done, rewarded and counted as success."""
-
-    name: str
-    family: Literal["place", "articulate", "insert"]
-    episode_s: Positive
-    action_repeat: Annotated[int, Field(ge=1, le=50)]
-    budget: BudgetsConfig
-    roles: dict[str, RoleConfig]
-    start: StartConfig
-    actions: ActionConfig
-    observations: dict[str, Term]
-    rewards: dict[str, Term]
-    commands: dict[str, Term]
-    events: dict[str, Term]
-    success: Term
-    terminations: dict[str, Term] = Field(default_factory=dict)
-    sequence: SequenceConfig | None = None
-    benchmark: BenchmarkConfig | None = None
-    curriculum: CurriculumConfig | None = None
-    mobile_base: bool = False
-    """The task is out of reach of a robot that stands still."""
-
-    @property
-    def grasps(self) -> bool:
-        """Whether the task cannot be done without a gripper."""
-        return any(role.graspable for role in self.roles.values())
-
-
-@dataclass(config=_STRICT)
+@dataclass(config=STRICT)
 class AgentConfig:
     """skrl PPO."""
 
@@ -376,7 +227,7 @@ class AgentConfig:
     torch_threads: Count
 
 
-@dataclass(config=_STRICT)
+@dataclass(config=STRICT)
 class BackendConfig:
     """Where physics comes from."""
 
@@ -388,7 +239,7 @@ class BackendConfig:
     """Fields of a physics profile that mean nothing to it."""
 
 
-@dataclass(config=_STRICT)
+@dataclass(config=STRICT)
 class SweepConfig:
     """How many trials, which of them go on, how many at once."""
 
@@ -407,7 +258,7 @@ class SweepConfig:
     """Trial 0 runs the composed settings as they are."""
 
 
-@dataclass(config=_STRICT)
+@dataclass(config=STRICT)
 class SelectionConfig:
     """The short evaluation inside training that trials are compared by."""
 
@@ -416,7 +267,7 @@ class SelectionConfig:
     max_time_fraction: Annotated[float, Field(gt=0, le=0.5)]
 
 
-@dataclass(config=_STRICT)
+@dataclass(config=STRICT)
 class EvaluationConfig:
     """The benchmark after training, and what the exported policy must match."""
 
@@ -429,7 +280,7 @@ class EvaluationConfig:
     onnx_tolerance: Positive
 
 
-@dataclass(config=_STRICT)
+@dataclass(config=STRICT)
 class StorageConfig:
     """Where finished results are published."""
 
@@ -437,7 +288,7 @@ class StorageConfig:
     root: str
 
 
-@dataclass(config=_STRICT)
+@dataclass(config=STRICT)
 class LoggerConfig:
     """Metric sinks beside the experiment's own files."""
 
@@ -446,7 +297,7 @@ class LoggerConfig:
     """auto = a live table on a terminal, plain lines elsewhere."""
 
 
-@dataclass(config=_STRICT)
+@dataclass(config=STRICT)
 class BudgetConfig:
     """The length of a trial and how often it reports."""
 
@@ -459,7 +310,7 @@ class BudgetConfig:
     """Trials of a sweep that searches (``sweep.num_samples`` of asha, random, …); single runs one."""
 
 
-@dataclass(config=_STRICT)
+@dataclass(config=STRICT)
 class ClusterConfig:
     """The Ray cluster."""
 
@@ -468,7 +319,7 @@ class ClusterConfig:
     num_cpus: Count | None
 
 
-@dataclass(config=_STRICT)
+@dataclass(config=STRICT)
 class ExperimentConfig:
     """One experiment: one scene, one policy type, one or many trials."""
 

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from blueprint_tune.config.schema import ActionConfig, RobotConfig
+from blueprint_tune.config.policy_schema import ActionConfig
+from blueprint_tune.config.schema import RobotConfig
 from blueprint_tune.envs.inverse_kinematics import damped_least_squares
 from blueprint_tune.envs.rotations import rotation_between, turn, twist
 from blueprint_tune.errors import ConfigError

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from blueprint_tune.config.schema import PolicyConfig
+from blueprint_tune.config.policy_schema import PolicyConfig
 
 Ints = NDArray[np.int64]
 

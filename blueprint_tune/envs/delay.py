@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from blueprint_tune.config.schema import PolicyConfig
+from blueprint_tune.config.policy_schema import PolicyConfig
 from blueprint_tune.envs.episodes import Episodes, Ints
 
 KINDS = {"actions": "action_delay", "observations": "observation_delay"}

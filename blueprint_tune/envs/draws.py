@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from blueprint_tune.config.schema import PolicyConfig
+from blueprint_tune.config.policy_schema import PolicyConfig
 from blueprint_tune.envs.commands import COMMANDS
 from blueprint_tune.envs.episodes import Apply, Draw, Episodes
 from blueprint_tune.envs.events import EVENTS

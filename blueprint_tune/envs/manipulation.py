@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from blueprint_tune.config.schema import PolicyConfig
+from blueprint_tune.config.policy_schema import PolicyConfig
 from blueprint_tune.envs.actions import Actions
 from blueprint_tune.envs.base import Ints, StepResult, VecEnv
 from blueprint_tune.envs.delay import Delays

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from blueprint_tune.config.schema import PolicyConfig
+from blueprint_tune.config.policy_schema import PolicyConfig
 from blueprint_tune.envs.draws import make_draws
 from blueprint_tune.envs.episodes import Draw, Episodes, Floats, Ints
 from blueprint_tune.errors import ConfigError

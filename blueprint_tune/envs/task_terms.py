@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 # importing the modules registers their terms
-from blueprint_tune.config.schema import PolicyConfig
+from blueprint_tune.config.policy_schema import PolicyConfig
 from blueprint_tune.errors import ConfigError
 from blueprint_tune.mdp import observations as _observations  # noqa: F401
 from blueprint_tune.mdp import rewards as _rewards  # noqa: F401

@@ -26,7 +26,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from blueprint_tune.config.schema import ActionConfig, RobotConfig
+from blueprint_tune.config.policy_schema import ActionConfig
+from blueprint_tune.config.schema import RobotConfig
 from blueprint_tune.envs.actions import DAMPING, POSE_GAIN, JointPositionDelta
 from blueprint_tune.errors import ExportMismatch
 

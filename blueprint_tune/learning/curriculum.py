@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from blueprint_tune.config.curriculum import policy_at
-from blueprint_tune.config.schema import PolicyConfig
+from blueprint_tune.config.policy_schema import PolicyConfig
 
 
 class Curriculum:

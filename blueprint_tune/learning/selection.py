@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from blueprint_tune.config.schema import PolicyConfig, SelectionConfig
+from blueprint_tune.config.policy_schema import PolicyConfig
+from blueprint_tune.config.schema import SelectionConfig
 from blueprint_tune.envs.base import VecEnv
 
 

@@ -23,6 +23,13 @@ def rotate_back(quat: Tensor, vector: Tensor) -> Tensor:
     return vector + 2.0 * (w * cross + torch.linalg.cross(cross, u))
 
 
+def beside_middle(local: Tensor, region: Region) -> Tensor:
+    """(N,) metres, horizontally, from points (N, 3) in a region's axes to its middle half; 0 over it."""
+    x, y, _ = local.unbind(dim=1)
+    half_x, half_y, _ = region.half_extents
+    return torch.hypot((x.abs() - half_x / 2).clamp_min(0.0), (y.abs() - half_y / 2).clamp_min(0.0))
+
+
 def insertion(state: SceneState, part: Body, hole: Region) -> tuple[Tensor, Tensor]:
     """((N,) depth of the part's lower end as a fraction of the hole's; (N,) metres off the hole's axis)."""
     local = in_frame(state, lower_end(state, part), hole.frame)

@@ -7,7 +7,15 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from blueprint_tune.mdp.frames import in_frame, insertion, lower_end, tilt, turned_from, wrist_end
+from blueprint_tune.mdp.frames import (
+    beside_middle,
+    in_frame,
+    insertion,
+    lower_end,
+    tilt,
+    turned_from,
+    wrist_end,
+)
 from blueprint_tune.mdp.state import Body, Command, Contact, Frame, Joint, Region, SceneState
 from blueprint_tune.mdp.terms import Against, BoundTerm, Positive, term
 
@@ -66,9 +74,8 @@ def over_region(
     state: SceneState, frame: Frame, region: Region, std_m: Positive, clearance_m: float = 0.05
 ) -> Tensor:
     """:func:`carried_over`, held or not: fingers do not feel cloth."""
-    x, y, z = in_frame(state, state.position(frame), region.frame).unbind(dim=1)
-    half_x, half_y, half_z = region.half_extents
-    aside = torch.hypot((x.abs() - half_x / 2).clamp_min(0.0), (y.abs() - half_y / 2).clamp_min(0.0))
+    local = in_frame(state, state.position(frame), region.frame)
+    aside, z, half_z = beside_middle(local, region), local[:, 2], region.half_extents[2]
     top = torch.clamp_min(state.start_position(frame)[:, 2] - state.position(frame)[:, 2] + z, half_z)
     below = (top + clearance_m - z).clamp_min(0.0) * (aside > 0)
     return 1.0 - torch.tanh(torch.hypot(aside, below) / std_m)
@@ -88,10 +95,9 @@ def carried_onto(
 
     ``only_over``: 0 beside the middle half of the region, as for one that is entered from above.
     """
-    x, y, z = in_frame(state, lower_end(state, part), region.frame).unbind(dim=1)
-    half_x, half_y, half_z = region.half_extents
-    aside = torch.hypot((x.abs() - half_x / 2).clamp_min(0.0), (y.abs() - half_y / 2).clamp_min(0.0))
-    near = 1.0 - torch.tanh(torch.hypot(aside, z + half_z) / std_m)
+    local = in_frame(state, lower_end(state, part), region.frame)
+    aside, height = beside_middle(local, region), local[:, 2] + region.half_extents[2]
+    near = 1.0 - torch.tanh(torch.hypot(aside, height) / std_m)
     return state.grasped(by, force_n) * (near * (aside == 0) if only_over else near)
 
 

@@ -8,7 +8,8 @@ from itertools import product
 
 import numpy as np
 
-from blueprint_tune.config.schema import GripperConfig, RoleConfig
+from blueprint_tune.config.policy_schema import RoleConfig
+from blueprint_tune.config.schema import GripperConfig
 from blueprint_tune.errors import TaskPackageError, nearest
 from blueprint_tune.tasks.overlaps import Overlap, inside
 from blueprint_tune.tasks.racks import open_racks

@@ -10,14 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blueprint_tune.config.paths import assets_dir
-from blueprint_tune.config.schema import (
-    ExperimentConfig,
-    PhysicsConfig,
-    PolicyConfig,
-    RobotConfig,
-    SceneConfig,
-)
-from blueprint_tune.errors import ManifestError, TaskPackageError, nearest
+from blueprint_tune.config.policy_schema import PolicyConfig
+from blueprint_tune.config.schema import ExperimentConfig, PhysicsConfig, RobotConfig, SceneConfig
+from blueprint_tune.errors import ConfigError, ManifestError, TaskPackageError, nearest
 from blueprint_tune.tasks.geometry import Floats
 from blueprint_tune.tasks.layout import Layout, lay_out
 from blueprint_tune.tasks.manifest import read_manifest
@@ -100,6 +95,7 @@ def bind(scene: Scene, cfg: ExperimentConfig) -> TaskSpec:
     overlaps = deep_overlaps(scene.entities)
     roles, base = _cast(scene, overlaps, cfg)
     _check_supports(scene, roles, overlaps)
+    _check_start(cfg.policy, roles)
     layout = lay_out(scene, roles, _kinds(cfg.policy), overlaps, base, _range_m(cfg.robot, roles, base))
     made_up = [*_role_guesses(roles), *layout.guesses, *cfg.robot.guesses]
     notes = [*scene.notes, *_binding_notes(cfg, roles, base), *layout.notes, *made_up]
@@ -228,6 +224,18 @@ def _fitted(roles: dict[str, Entity], policy: PolicyConfig) -> dict[str, Entity]
             socket, guess = fitted_socket(roles[role], roles[config.fits])
             fitted[role] = replace(socket, guesses=(*socket.guesses, *((guess,) if guess else ())))
     return fitted
+
+
+def _check_start(policy: PolicyConfig, roles: dict[str, Entity]) -> None:
+    """Raises ConfigError when the start names a role, or a handle, that the task does not have."""
+    handles = [f"{role}/handle" for role, entity in roles.items() if entity.handle is not None]
+    known = {"near": [*roles, *handles], "holds": list(roles)}
+    for key, names in known.items():
+        name = getattr(policy.start, key)
+        if name is not None and name not in names:
+            raise ConfigError(
+                f"conf/policy/{policy.name}.yaml: start.{key}: there is no '{name}'. {nearest(name, names)}"
+            )
 
 
 def _check_supports(scene: Scene, roles: dict[str, Entity], overlaps: list[Overlap]) -> None:

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from blueprint_tune.config.schema import ActionConfig, ExperimentConfig, RobotConfig
+from blueprint_tune.config.policy_schema import ActionConfig
+from blueprint_tune.config.schema import ExperimentConfig, RobotConfig
 from blueprint_tune.envs.actions import JointPositionDelta, make_actions
 from blueprint_tune.envs.manipulation import ManipulationEnv
 from blueprint_tune.envs.rotations import rotation_between

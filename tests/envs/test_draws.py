@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from blueprint_tune.config.schema import SequenceConfig
+from blueprint_tune.config.policy_schema import SequenceConfig
 from blueprint_tune.envs.commands import COMMANDS
 from blueprint_tune.envs.draws import make_draws
 from blueprint_tune.envs.episodes import Draw, Episodes

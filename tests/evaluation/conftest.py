@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from blueprint_tune.config.schema import PolicyConfig
+from blueprint_tune.config.policy_schema import PolicyConfig
 from blueprint_tune.envs.base import Ints, StepResult, VecEnv
 
 MAX_STEPS = 20

@@ -13,7 +13,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from blueprint_tune.config.schema import CurriculumChange, CurriculumConfig, ExperimentConfig, PolicyConfig
+from blueprint_tune.config.policy_schema import CurriculumChange, CurriculumConfig, PolicyConfig
+from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.envs.factory import check_task
 from blueprint_tune.envs.manipulation import ManipulationEnv
 from blueprint_tune.errors import ConfigError

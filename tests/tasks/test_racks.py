@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from blueprint_tune.config.schema import ExperimentConfig
-from blueprint_tune.errors import TaskPackageError
+from blueprint_tune.errors import ConfigError, TaskPackageError
 from blueprint_tune.tasks.racks import open_racks
 from blueprint_tune.tasks.regions import region
 from blueprint_tune.tasks.scene import FRONT
@@ -74,3 +74,18 @@ def test_too_few_members_say_how_many_there_are(config: Compose) -> None:
     settings = config("policy=panel_interaction", "policy.roles.button.count=8")
     with pytest.raises(TaskPackageError, match=r"needs 8 entities .* only '.*' fit.*button\.count=3"):
         bind_task(settings)
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ("policy.start.holds=prt", r"start\.holds: there is no 'prt'.*Did you mean 'part'"),
+        ("policy.start.near=sockt", r"start\.near: there is no 'sockt'.*Did you mean 'socket'"),
+        ("policy.start.near=socket/handle", r"start\.near: there is no 'socket/handle'"),
+    ],
+)
+def test_a_start_names_what_the_task_has(
+    config: Compose, benchmark: Callable[[str], list[str]], word: str, says: str
+) -> None:
+    with pytest.raises(ConfigError, match=says):
+        bind_task(config(*benchmark("precision_insertion"), word))

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from blueprint_tune.config.schema import RobotConfig, RoleConfig
+from blueprint_tune.config.policy_schema import RoleConfig
+from blueprint_tune.config.schema import RobotConfig
 from blueprint_tune.errors import TaskPackageError
 from blueprint_tune.tasks.overlaps import deep_overlaps
 from blueprint_tune.tasks.roles import Casting, bindings, candidates, grasp_width, open_radius

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from blueprint_tune.config.compose import compose
-from blueprint_tune.config.schema import ExperimentConfig, RoleConfig
+from blueprint_tune.config.policy_schema import RoleConfig
+from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.errors import ManifestError, TaskPackageError
 from blueprint_tune.tasks.spec import bind, bind_task, catalog, manifest_path
 

@@ -11,7 +11,8 @@ import mujoco
 import numpy as np
 import pytest
 
-from blueprint_tune.config.schema import ExperimentConfig, RoleConfig
+from blueprint_tune.config.policy_schema import RoleConfig
+from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.envs.task_terms import TaskTerms
 from blueprint_tune.errors import SimulatorError
 from blueprint_tune.simulators.mujoco.fixtures import BUTTON_AT, BUTTON_N, HANDLE_MASS_KG
