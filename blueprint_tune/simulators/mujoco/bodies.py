@@ -16,6 +16,8 @@ from blueprint_tune.tasks.shapes import hull, parts
 
 STATIC_CONTACT = {"contype": 0, "conaffinity": 6}
 FREE_CONTACT = {"contype": 4, "conaffinity": 6}
+HOLLOW_CONTACT = {"contype": 8, "conaffinity": 6}
+"""Of walls, which are thin enough to pass between the masses of a cloth: these meet its surface as well."""
 NO_CONTACT = {"contype": 0, "conaffinity": 0}
 DRAWN_ONLY_GROUP = 2
 REGION_GROUP = 4
@@ -54,7 +56,7 @@ def add_static(world: mujoco.MjsBody, entity: Entity, rgba: list[float], role: b
         _add_hull(world, entity, rgba, 0, STATIC_CONTACT)
         return
     body = world.add_body(name=entity.id, pos=entity.position, quat=entity.quat)
-    contact = NO_CONTACT if entity.shape == "zone" else STATIC_CONTACT
+    contact = NO_CONTACT if entity.shape == "zone" else HOLLOW_CONTACT
     tight = TIGHT if entity.shape == "socket" else {}
     for index, piece in enumerate(parts(entity)):
         _add_part(body, entity, index, piece, rgba, **contact, **tight)

@@ -101,6 +101,8 @@ class Variation:
             flex = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_FLEX, cloth.name)
             values = model.flex_friction[flex] * scale[:, index, None]
             self._batch.expand("flex_friction")[ids, flex] = values
+            for geom in cloth.geoms:
+                friction[ids, geom] = model.geom_friction[geom] * scale[:, index, None]
         # a finger pad's friction has priority over the object's: scale it with the first object's
         for geom in self._compiled.pad_geoms:
             friction[ids, geom] = model.geom_friction[geom] * scale[:, 0, None]
