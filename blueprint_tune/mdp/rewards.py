@@ -230,6 +230,15 @@ def condition_met(state: SceneState, condition: BoundTerm) -> Tensor:
 
 
 @term("reward")
+def letting_go(state: SceneState, condition: BoundTerm) -> Tensor:
+    """How far the last action asks the gripper to open, 0 to 1, where ``condition`` holds.
+
+    A policy that has learned to hold tight never opens the hand by chance any more; this leads it there.
+    """
+    return condition.function(state) * 0.5 * (state.action[:, -1] + 1.0)
+
+
+@term("reward")
 def joint_depressed(state: SceneState, joint: Joint) -> Tensor:
     """Position of a joint as a fraction of its range, in [0, 1]."""
     return state.joint_fraction(joint).clamp(0.0, 1.0)
