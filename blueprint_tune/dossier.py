@@ -120,7 +120,7 @@ class Dossier:
 
     def report_data(self, outcome: Mapping[str, Any]) -> ReportData:
         """What the HTML report is made of."""
-        picture = outcome.get("picture")
+        picture, video = outcome.get("picture"), outcome.get("video")
         notes = list(self.task.notes)
         if outcome.get("picture_missing"):
             notes.append(f"There is no picture of the scene: {outcome['picture_missing']}")
@@ -143,6 +143,8 @@ class Dossier:
             timings_s={"training": elapsed_s(self.folder.trials), **outcome["timings_s"]},
             onnx_success_rate=outcome.get("onnx_success_rate"),
             picture_png=(self.folder.evaluation / picture).read_bytes() if picture else None,
+            video_gif=(self.folder.evaluation / video).read_bytes() if video else None,
+            video_success=bool(outcome.get("video_success")),
         )
 
     def finished_run(self, outcome: Mapping[str, Any]) -> FinishedRun:

@@ -276,6 +276,8 @@ class EvaluationConfig:
     episodes_per_seed: Count
     baselines: bool
     """Also run a zero-action and a random policy on the same starts."""
+    video: bool
+    """Also film the policy in the first of them."""
     selection: SelectionConfig
     onnx_tolerance: Positive
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from blueprint_tune.config.policy_schema import PolicyConfig
+from blueprint_tune.simulators.base import Viewpoint
 
 Ints = NDArray[np.int64]
 
@@ -98,8 +99,14 @@ class VecEnv(ABC):
         """Restore a saved state."""
 
     @abstractmethod
-    def render(self, env_id: int = 0, width: int = 640, height: int = 480) -> NDArray[np.uint8]:
-        """(height, width, 3) picture of one environment."""
+    def render(
+        self, env_id: int = 0, width: int = 640, height: int = 480, view: Viewpoint | None = None
+    ) -> NDArray[np.uint8]:
+        """(height, width, 3) picture of one environment, from :meth:`viewpoint` unless told."""
+
+    @abstractmethod
+    def viewpoint(self, env_id: int = 0) -> Viewpoint:
+        """From where one environment is seen best just now; several pictures from it are a film."""
 
     @abstractmethod
     def close(self) -> None:

@@ -20,7 +20,7 @@ from blueprint_tune.envs.starts import StartSampler
 from blueprint_tune.envs.task_terms import TaskTerms
 from blueprint_tune.errors import ConfigError
 from blueprint_tune.mdp.terms import BoundTerm
-from blueprint_tune.simulators.base import Simulator
+from blueprint_tune.simulators.base import Simulator, Viewpoint
 from blueprint_tune.tasks.spec import TaskSpec
 
 STAGGER_GROUPS = 8
@@ -293,9 +293,15 @@ class ManipulationEnv(VecEnv):
         self._next_ready[:] = False
         self.history = self._history_at_save or History()
 
-    def render(self, env_id: int = 0, width: int = 640, height: int = 480) -> NDArray[np.uint8]:
+    def render(
+        self, env_id: int = 0, width: int = 640, height: int = 480, view: Viewpoint | None = None
+    ) -> NDArray[np.uint8]:
         """See :meth:`VecEnv.render`."""
-        return self.simulator.render(env_id, width, height)
+        return self.simulator.render(env_id, width, height, view)
+
+    def viewpoint(self, env_id: int = 0) -> Viewpoint:
+        """See :meth:`VecEnv.viewpoint`."""
+        return self.simulator.viewpoint(env_id)
 
     def close(self) -> None:
         """See :meth:`VecEnv.close`."""

@@ -36,13 +36,18 @@ def render(report: ReportData) -> str:
         indicators=views.indicator_rows(report.benchmark),
         provenance=views.provenance_rows(report.provenance),
         config=views.config_lines(report.config, list(report.changes)),
-        picture=None if report.picture_png is None else base64.b64encode(report.picture_png).decode(),
+        picture=_data_url("png", report.picture_png),
+        video=_data_url("gif", report.video_gif),
         intervals=Markup(interval_plot(ranges(report.benchmark))),
         success=Markup(success_plot(*success_lines(report))),
         weighted=_weighted(report.best),
         terms=[Markup(plot) for plot in _term_plots(report.best)],
         health=[Markup(plot) for plot in _health_plots(report.best)],
     )
+
+
+def _data_url(kind: str, data: bytes | None) -> str | None:
+    return None if data is None else f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def facts(report: ReportData) -> list[tuple[str, str]]:

@@ -23,7 +23,8 @@ class ReportData:
         config: the resolved config, nested. changes: dotted key -> (default value, value) where they differ.
         provenance: versions, git commit and the like. command: what reproduces the run, to be pasted.
         timings_s: stage of the run -> seconds, in order.
-        picture_png: a picture of the scene, or None where nothing can draw one.
+        picture_png: a picture of the scene, or None where nothing can draw one. video_gif: a film of the
+            policy, or None without one. video_success: whether the filmed episode was a success.
         onnx_success_rate: of the exported policy in the simulator; None when it did not drive it.
     """
 
@@ -44,6 +45,8 @@ class ReportData:
     command: str
     timings_s: Mapping[str, float]
     picture_png: bytes | None
+    video_gif: bytes | None = None
+    video_success: bool = False
     onnx_success_rate: float | None = None
 
     @property

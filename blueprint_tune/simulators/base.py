@@ -19,6 +19,21 @@ from blueprint_tune.mdp.state import SceneState
 Floats = NDArray[np.float64]
 
 
+@dataclass(frozen=True)
+class Viewpoint:
+    """Where pictures are taken from.
+
+    Attributes:
+        lookat: m, world: what is in the middle. distance_m: from there to the camera.
+        azimuth_deg, elevation_deg: of the camera's gaze: 0, 0 looks along x; -90 of elevation straight down.
+    """
+
+    lookat: tuple[float, float, float]
+    distance_m: float
+    azimuth_deg: float
+    elevation_deg: float
+
+
 @dataclass
 class Starts:
     """The start of k episodes, in the order of the simulator's joints and free bodies.
@@ -99,8 +114,17 @@ class Simulator(ABC):
         """Restore a saved state of the same task and number of environments."""
 
     @abstractmethod
-    def render(self, env_id: int = 0, width: int = 640, height: int = 480) -> NDArray[np.uint8]:
-        """(height, width, 3) picture of one environment. Raises SimulatorError where nothing can draw."""
+    def render(
+        self, env_id: int = 0, width: int = 640, height: int = 480, view: Viewpoint | None = None
+    ) -> NDArray[np.uint8]:
+        """(height, width, 3) picture of one environment, from :meth:`viewpoint` unless told.
+
+        Raises SimulatorError where nothing can draw.
+        """
+
+    @abstractmethod
+    def viewpoint(self, env_id: int = 0) -> Viewpoint:
+        """From where the end effector of one environment is seen best just now."""
 
     @abstractmethod
     def close(self) -> None:

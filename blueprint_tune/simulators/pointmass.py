@@ -16,7 +16,7 @@ from torch import Tensor
 
 from blueprint_tune.errors import SimulatorError
 from blueprint_tune.mdp.state import Catalog, ContactRequest, SceneState
-from blueprint_tune.simulators.base import Simulator, Starts
+from blueprint_tune.simulators.base import Simulator, Starts, Viewpoint
 from blueprint_tune.simulators.gantry import Floats, Gantry
 from blueprint_tune.tasks.geometry import quat_multiply
 from blueprint_tune.tasks.regions import region
@@ -162,7 +162,9 @@ class PointmassSimulator(Simulator):
         self.state.joint_targets.copy_(saved["targets"])
         self._refresh()
 
-    def render(self, env_id: int = 0, width: int = 640, height: int = 480) -> NDArray[np.uint8]:
+    def render(
+        self, env_id: int = 0, width: int = 640, height: int = 480, view: Viewpoint | None = None
+    ) -> NDArray[np.uint8]:
         """See :meth:`Simulator.render`: the work area from above, x to the right, y upwards."""
         low, high = self._task.workspace
         metres = max((high[0] - low[0]) / width, (high[1] - low[1]) / height)
@@ -178,6 +180,11 @@ class PointmassSimulator(Simulator):
             near = (x[None] - centre[0]) ** 2 + (y[:, None] - centre[1]) ** 2 < 0.02**2
             picture[near] = colour
         return picture
+
+    def viewpoint(self, env_id: int = 0) -> Viewpoint:
+        """See :meth:`Simulator.viewpoint`: straight above the middle; there is no other."""
+        (left, front), (right, back) = (bound[:2] for bound in self._task.workspace)
+        return Viewpoint(((left + right) / 2, (front + back) / 2, 0.0), 1.0, 0.0, -90.0)
 
     def close(self) -> None:
         """See :meth:`Simulator.close`; numpy frees itself."""

@@ -27,8 +27,9 @@ _STAGES = (
     ("prepare", "building the scene for the evaluation", 0.2),
     ("picture", "drawing the scene", 0.02),
     ("benchmark", "evaluating the best policy on fixed seeds", 0.2),
-    ("baselines", "evaluating the baselines", 0.25),
-    ("export", "exporting to ONNX", 0.15),
+    ("video", "filming the best policy", 0.1),
+    ("baselines", "evaluating the baselines", 0.2),
+    ("export", "exporting to ONNX", 0.1),
     ("onnx_benchmark", "evaluating the ONNX policy", 0.15),
     ("documents", "writing the evaluation", 0.03),
 )

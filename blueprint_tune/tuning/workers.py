@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from blueprint_tune.evaluation.benchmark import BenchmarkResult
     from blueprint_tune.export.bundle import PolicyFacts
 
-PICTURE_FILE = "scene.png"
+PICTURE_FILE, VIDEO_FILE = "scene.png", "policy.gif"
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,7 @@ class Finalist:
     def picture(self) -> dict[str, Any]:
         """Draw the scene; a machine that cannot draw gives the reason instead."""
         import numpy as np
+        from PIL import Image
 
         folder = Path(self._job.evaluation_dir)
         folder.mkdir(parents=True, exist_ok=True)
@@ -81,8 +82,7 @@ class Finalist:
                 np.full(self._env.num_envs, self._cfg.evaluation.seeds[0], dtype=np.int64),
                 np.arange(self._env.num_envs),
             )
-            pixels = self._env.render(0)
-            (folder / PICTURE_FILE).write_bytes(_png(pixels))
+            Image.fromarray(self._env.render(0)).save(folder / PICTURE_FILE)
         except Exception as error:  # a picture is never worth a run: drawing needs libraries of the machine
             return {
                 "picture": None,
@@ -106,6 +106,17 @@ class Finalist:
             "mean_return": float(result.returns.mean()),
             "mean_episode_length": float(result.length.mean()),
         }
+
+    def video(self) -> dict[str, Any]:
+        """Film the benchmark's first episode, unless that is not wanted or nothing here can draw."""
+        from blueprint_tune.evaluation.video import film, to_gif
+
+        folder = Path(self._job.evaluation_dir)
+        if not self._cfg.evaluation.video or not (folder / PICTURE_FILE).exists():
+            return {"video": None}
+        shown = film(self._env, self._policy, self._cfg.evaluation.seeds[0])
+        (folder / VIDEO_FILE).write_bytes(to_gif(shown))
+        return {"video": VIDEO_FILE, "video_success": shown.success}
 
     def baselines(self) -> dict[str, Any]:
         """Zero and random actions from the same starts."""
@@ -197,23 +208,3 @@ class Finalist:
             input_hash=job.input_hash,
             content_hash=job.content_hash,
         )
-
-
-def _png(pixels: Any) -> bytes:
-    """An (H, W, 3) uint8 picture as PNG, with nothing but zlib."""
-    import struct
-    import zlib
-
-    height, width, _ = pixels.shape
-    rows = b"".join(b"\0" + pixels[y].tobytes() for y in range(height))
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(rows, 6))
-        + chunk(b"IEND", b"")
-    )

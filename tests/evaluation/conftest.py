@@ -14,6 +14,7 @@ from torch import Tensor
 
 from blueprint_tune.config.policy_schema import PolicyConfig
 from blueprint_tune.envs.base import Ints, StepResult, VecEnv
+from blueprint_tune.simulators.base import Viewpoint
 
 MAX_STEPS = 20
 HOLD = 2
@@ -81,7 +82,12 @@ class LineEnv(VecEnv):
     def load_state(self, saved: dict[str, Any]) -> None:
         raise AssertionError("a benchmark does not load")
 
-    def render(self, env_id: int = 0, width: int = 640, height: int = 480) -> NDArray[np.uint8]:
+    def render(
+        self, env_id: int = 0, width: int = 640, height: int = 480, view: Viewpoint | None = None
+    ) -> NDArray[np.uint8]:
+        raise AssertionError("a benchmark does not render")
+
+    def viewpoint(self, env_id: int = 0) -> Viewpoint:
         raise AssertionError("a benchmark does not render")
 
     def close(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,17 @@ from blueprint_tune.envs.factory import make_env
 from blueprint_tune.errors import ExportMismatch, SimulatorError
 from blueprint_tune.learning.trainer import Trainer
 from blueprint_tune.tuning.closing import _STAGES
-from blueprint_tune.tuning.workers import Finalist, Job, _png
+from blueprint_tune.tuning.workers import Finalist, Job
 
-CFG = compose(["+scene=kitchen_001", "preset=smoke", "backend=pointmass", "backend.num_envs=16"])
+CFG = compose(
+    [
+        "+scene=kitchen_001",
+        "preset=smoke",
+        "backend=pointmass",
+        "backend.num_envs=16",
+        "evaluation.video=true",
+    ]
+)
 SAMPLE = {"agent.policy_hidden_dims": [8, 8]}
 
 
@@ -61,7 +68,12 @@ def test_all_stages_measure_and_write(finalist: Finalist, tmp_path: Path) -> Non
     assert outcome["episodes"] == len(CFG.evaluation.seeds) * CFG.evaluation.episodes_per_seed
     assert set(outcome["baselines"]) == {"zero", "random"}
     assert outcome["onnx_difference"] <= CFG.evaluation.onnx_tolerance
-    assert {p.name for p in (tmp_path / "evaluation").iterdir()} >= {"benchmark_report.json", "scene.png"}
+    assert {p.name for p in (tmp_path / "evaluation").iterdir()} >= {
+        "benchmark_report.json",
+        "scene.png",
+        "policy.gif",
+    }
+    assert not outcome["video_success"]  # an untrained policy
     summary = json.loads((tmp_path / "bundle/training_summary.json").read_text())
     assert summary["benchmark_success_rate"] == outcome["success_rate"]
     config = json.loads((tmp_path / "bundle/policy_config.json").read_text())
@@ -80,6 +92,7 @@ def test_without_a_renderer_the_reason_is_kept_and_the_run_goes_on(
 
     monkeypatch.setattr(finalist._env, "render", fail)
     assert finalist.picture() == {"picture": None, "picture_missing": "no OpenGL here"}
+    assert finalist.video() == {"video": None}
 
 
 def test_an_onnx_policy_that_behaves_otherwise_is_refused(finalist: Finalist) -> None:
@@ -89,15 +102,3 @@ def test_an_onnx_policy_that_behaves_otherwise_is_refused(finalist: Finalist) ->
     finalist._result = replace(finalist._result, success=np.ones(episodes, dtype=bool))
     with pytest.raises(ExportMismatch, match="policy.onnx succeeds in 0% .* in 100%.*Nothing is published"):
         finalist.onnx_benchmark()
-
-
-def test_pictures_are_png(tmp_path: Path) -> None:
-    pixels = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
-    data = _png(pixels)
-    assert data.startswith(b"\x89PNG\r\n\x1a\n") and data[16:24] == b"\0\0\0\x03\0\0\0\x02"
-    start = data.index(b"IDAT") + 4
-    length = int.from_bytes(data[start - 8 : start - 4], "big")
-    assert (
-        zlib.decompress(data[start : start + length])
-        == b"\0" + pixels[0].tobytes() + b"\0" + pixels[1].tobytes()
-    )

@@ -10,6 +10,7 @@ from mujoco.batch import Batch
 from numpy.typing import NDArray
 
 from blueprint_tune.errors import SimulatorError
+from blueprint_tune.simulators.base import Viewpoint
 
 _DISTANCE_M = 1.6
 _ELEVATIONS = (-30.0, -50.0)
@@ -21,8 +22,10 @@ _failure: str | None = None
 """Why no picture can be drawn in this process: trying again would abort it."""
 
 
-def render_environment(batch: Batch, env_id: int, width: int, height: int) -> NDArray[np.uint8]:
-    """(height, width, 3) picture of one environment from in front of the robot.
+def render_environment(
+    batch: Batch, env_id: int, width: int, height: int, view: Viewpoint
+) -> NDArray[np.uint8]:
+    """(height, width, 3) picture of one environment.
 
     Raises SimulatorError when no OpenGL platform works; MUJOCO_GL=osmesa or egl selects one.
     """
@@ -42,25 +45,29 @@ def render_environment(batch: Batch, env_id: int, width: int, height: int) -> ND
         )
         raise SimulatorError(_failure) from error
     try:
-        renderer.update_scene(batch.get_data(env_id), _camera(model, batch, env_id), _options())
+        renderer.update_scene(batch.get_data(env_id), _camera(view), _options())
         return renderer.render()
     finally:
         renderer.close()
 
 
-def _camera(model: mujoco.MjModel, batch: Batch, env_id: int) -> mujoco.MjvCamera:
-    """Look at the end effector's surroundings from where the least stands in between."""
-    data = batch.get_data(env_id)
+def clearest_view(model: mujoco.MjModel, data: mujoco.MjData) -> Viewpoint:
+    """At the end effector's surroundings, from where the least stands in between."""
     base = data.xpos[1]
     end = data.site(_END_EFFECTOR).xpos if model.nsite else data.subtree_com[0]
     heading = np.degrees(np.arctan2(end[1] - base[1], end[0] - base[0]))
-    camera = mujoco.MjvCamera()
-    camera.lookat[:] = 0.25 * base + 0.75 * end
-    camera.distance = _DISTANCE_M
     views = [(heading + turn, elevation) for elevation in _ELEVATIONS for turn in _TURNS]
     clear = [_clear_m(model, data, end, *view) for view in views]
     # the first of the best: views are listed from the most to the least telling
-    camera.azimuth, camera.elevation = views[int(np.argmax(np.round(clear, 1)))]
+    azimuth, elevation = views[int(np.argmax(np.round(clear, 1)))]
+    x, y, z = (float(v) for v in 0.25 * base + 0.75 * end)
+    return Viewpoint((x, y, z), _DISTANCE_M, float(azimuth), elevation)
+
+
+def _camera(view: Viewpoint) -> mujoco.MjvCamera:
+    camera = mujoco.MjvCamera()
+    camera.lookat[:] = view.lookat
+    camera.distance, camera.azimuth, camera.elevation = view.distance_m, view.azimuth_deg, view.elevation_deg
     return camera
 
 

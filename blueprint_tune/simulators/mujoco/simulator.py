@@ -14,9 +14,9 @@ from torch import Tensor
 
 from blueprint_tune.errors import SimulatorError
 from blueprint_tune.mdp.state import Catalog, SceneState
-from blueprint_tune.simulators.base import Simulator, Starts
+from blueprint_tune.simulators.base import Simulator, Starts, Viewpoint
 from blueprint_tune.simulators.mujoco.kinematics import Postures, start_postures
-from blueprint_tune.simulators.mujoco.render import render_environment
+from blueprint_tune.simulators.mujoco.render import clearest_view, render_environment
 from blueprint_tune.simulators.mujoco.scene_builder import CompiledScene, compile_scene
 from blueprint_tune.simulators.mujoco.variation import VARIED, Variation
 from blueprint_tune.tasks.spec import TaskSpec
@@ -198,9 +198,15 @@ class MujocoSimulator(Simulator):
         """The compiled model and its name tables."""
         return self._compiled
 
-    def render(self, env_id: int = 0, width: int = 640, height: int = 480) -> NDArray[np.uint8]:
+    def render(
+        self, env_id: int = 0, width: int = 640, height: int = 480, view: Viewpoint | None = None
+    ) -> NDArray[np.uint8]:
         """See :meth:`Simulator.render`."""
-        return render_environment(self._batch, env_id, width, height)
+        return render_environment(self._batch, env_id, width, height, view or self.viewpoint(env_id))
+
+    def viewpoint(self, env_id: int = 0) -> Viewpoint:
+        """See :meth:`Simulator.viewpoint`."""
+        return clearest_view(self._batch.get_model(env_id), self._batch.get_data(env_id))
 
     def close(self) -> None:
         """See :meth:`Simulator.close`."""
