@@ -15,6 +15,7 @@ COMMANDS = {
     "learning": "train and evaluate every policy type on several seeds; goes on where it stopped",
     "startup": "start-up times, trial switch, memory",
     "readme": "put the measured table into README.md",
+    "policies": "write docs/policies.md: pictures, roles, success, rewards and learning curves",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,11 @@ from benchlib.table import Cell, Cells, pooled, read_cells, table, write_cells
 from blueprint_tune.config.compose import compose
 from blueprint_tune.config.identity import input_hash, provenance
 from blueprint_tune.errors import BlueprintTuneError
+from blueprint_tune.reporting.curves import SUCCESS, read_trial
 from blueprint_tune.tasks.spec import bind_task
+from blueprint_tune.tuning.folder import ExperimentFolder
+from blueprint_tune.tuning.session import available_cpus
+from blueprint_tune.tuning.workers import VIDEO_FILE
 
 if TYPE_CHECKING:
     from blueprint_tune.pipeline import RunResult
@@ -37,6 +42,7 @@ BARS = {
 }
 """Success that is asked for (the lower end of the interval may be 0.05 less), and minutes of training."""
 SLACK = 0.05
+FILMS = ROOT / "docs" / "policies"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,9 +50,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--policies", nargs="+", default=policy_types(), metavar="NAME")
     parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS))
     parser.add_argument("--preset", default="benchmark")
+    parser.add_argument(
+        "--cpus", type=int, default=available_cpus(), help="of a training; several benches share a machine"
+    )
     parser.add_argument("--again", action="store_true", help="also measure what has been measured")
     parser.add_argument("--markdown", action="store_true", help="train nothing, print the table")
     parser.add_argument("--work", type=Path, default=ROOT / "outputs" / "bench", help="where experiments go")
+    parser.add_argument("--films", type=Path, default=FILMS, help="where films of the policies go")
 
 
 def run(options: argparse.Namespace, command: list[str]) -> None:
@@ -64,7 +74,7 @@ def run(options: argparse.Namespace, command: list[str]) -> None:
                 continue
             progress(f"{policy}, seed {seed}")
             try:
-                cell = _measure(_overrides(options, policy, seed), seed, options.again)
+                cell = _measure(options, policy, seed)
             except Exception as error:  # one training that fails must not end a night of them
                 print(error) if isinstance(error, BlueprintTuneError) else traceback.print_exc()
                 failed.append(f"{policy}, seed {seed}")
@@ -85,20 +95,28 @@ def _overrides(options: argparse.Namespace, policy: str, seed: int) -> list[str]
         *where["overrides"],
         f"preset={options.preset}",
         "sweep=single",
+        f"sweep.cpus_per_trial={options.cpus}",
         f"seed={seed}",
         f"output_dir={options.work}",
         f"storage.root={options.work / 'published'}",
     ]
 
 
-def _measure(overrides: list[str], seed: int, again: bool) -> Cell:
-    result = blueprint_tune.run([*overrides, f"force={str(again).lower()}"])
-    return cell_of(result, seed, _question(overrides), provenance())
+def _measure(options: argparse.Namespace, policy: str, seed: int) -> Cell:
+    overrides = _overrides(options, policy, seed)
+    result = blueprint_tune.run([*overrides, f"force={str(options.again).lower()}"])
+    video = ExperimentFolder(result.path).evaluation / VIDEO_FILE
+    if seed == options.seeds[0] and video.exists():
+        options.films.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(video, options.films / f"{policy}.gif")
+    return cell_of(result, seed, _question(overrides), provenance(), options.cpus)
 
 
-def cell_of(result: RunResult, seed: int, question: str, known: dict[str, Any]) -> Cell:
+def cell_of(result: RunResult, seed: int, question: str, known: dict[str, Any], cpus: int) -> Cell:
     """What is kept of a finished experiment."""
     trial = next(t for t in result.trials if t.trial_id == result.best_trial)
+    folder = ExperimentFolder(result.path).trials / trial.trial_id
+    steps, rates = read_trial(folder, trial.trial_id, trial.status, trial.sample).series(SUCCESS)
     return Cell(
         seed=seed,
         successes=int(result.metrics["successes"]),
@@ -109,6 +127,8 @@ def cell_of(result: RunResult, seed: int, question: str, known: dict[str, Any]) 
         training_s=round(trial.duration_s, 1),
         input_hash=question,
         commit=f"{str(known['git_commit'])[:12]}{'+' if known['git_dirty'] else ''}",
+        cpus=cpus,
+        curve=tuple(zip(steps.tolist(), rates.round(4).tolist(), strict=True)),
     )
 
 
@@ -135,7 +155,7 @@ def _document(cells: Cells, options: argparse.Namespace, command: list[str]) -> 
         "its policy's mean actions on the benchmark's fixed starts in the scene that its policy file names "
         "(`benchmark`); the interval is Wilson's at 95 % over "
         "the episodes of all seeds. Env steps and minutes are one training's, its selection evaluations "
-        "included. An empty cell has not been measured."
+        f"included, on {' or '.join(sorted({_cpus(c) for row in cells.values() for c in row.values()}))}. An empty cell has not been measured."
     )
     document.lines += [*table(policy_types(), cells, options.seeds), ""]
     rows = [_bar(policy, list(cells[policy].values())) for policy in BARS if cells.get(policy)]
@@ -145,6 +165,10 @@ def _document(cells: Cells, options: argparse.Namespace, command: list[str]) -> 
     commits = {c.commit for row in cells.values() for c in row.values()}
     document.text(f"Measured at: {', '.join(sorted(commits))} (+ with uncommitted changes).")
     document.write(options.results)
+
+
+def _cpus(cell: Cell) -> str:
+    return "1 CPU" if cell.cpus == 1 else f"{cell.cpus} CPUs"
 
 
 def _bar(policy: str, cells: list[Cell]) -> list[str]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from blueprint_tune.evaluation.statistics import wilson_interval
 
@@ -28,7 +30,8 @@ class Cell:
     Attributes:
         seed: of the training. successes, episodes: of the benchmark. zero, random: success rates of the
             baselines on the same starts. env_steps, training_s: of the training. input_hash: of the
-            question asked. commit: measured at.
+            question asked. commit: measured at. cpus: that the training had.
+        curve: (env steps, success of the selection evaluation) of every report.
     """
 
     seed: int
@@ -40,7 +43,12 @@ class Cell:
     training_s: float
     input_hash: str
     commit: str
+    cpus: int = 2
+    curve: tuple[tuple[float, float], ...] = ()
 
+
+_POINT = re.compile(r"\[\s+([\d.]+),\s+([\d.]+)\s+\]")
+"""Of a curve: on one line, not on four."""
 
 Cells = dict[str, dict[int, Cell]]
 """Policy type -> seed -> cell."""
@@ -51,7 +59,12 @@ def read_cells(path: Path) -> Cells:
     if not path.exists():
         return {}
     saved = json.loads(path.read_text())
-    return {policy: {c["seed"]: Cell(**c) for c in cells} for policy, cells in saved.items()}
+    return {policy: {c["seed"]: _cell(c) for c in cells} for policy, cells in saved.items()}
+
+
+def _cell(saved: dict[str, Any]) -> Cell:
+    curve = tuple((steps, rate) for steps, rate in saved.pop("curve", []))
+    return Cell(**saved, curve=curve)
 
 
 def write_cells(path: Path, cells: Mapping[str, Mapping[int, Cell]]) -> None:
@@ -61,7 +74,8 @@ def write_cells(path: Path, cells: Mapping[str, Mapping[int, Cell]]) -> None:
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(document, indent=2) + "\n")
+    text = json.dumps(document, indent=1)
+    partial.write_text(_POINT.sub(r"[\1, \2]", text) + "\n")
     partial.replace(path)
 
 

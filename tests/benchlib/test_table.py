@@ -1,3 +1,4 @@
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -61,13 +62,25 @@ def test_policy_types_are_the_files_of_the_group():
     assert not [name for name in policy_types() if name.startswith("_")]
 
 
-def test_what_is_kept_of_an_experiment():
-    trial = SimpleNamespace(trial_id="b", env_steps=4096, duration_s=12.34)
+def test_what_is_kept_of_an_experiment(tmp_path):
+    trial = SimpleNamespace(trial_id="b", env_steps=4096, duration_s=12.34, status="completed", sample={})
     other = SimpleNamespace(trial_id="a", env_steps=1, duration_s=1.0)
     result = SimpleNamespace(
+        path=tmp_path,
         trials=(other, trial),
         best_trial="b",
         metrics={"successes": 29, "episodes": 100, "baselines": {"zero": 0.0, "random": 0.02}},
     )
-    kept = cell_of(result, 3, "abc", {"git_commit": "0123456789abcdef", "git_dirty": True})
-    assert kept == Cell(3, 29, 100, 0.0, 0.02, 4096, 12.3, "abc", "0123456789ab+")
+    folder = tmp_path / "trials" / "b"
+    folder.mkdir(parents=True)
+    reports = [
+        {"env_steps": 2048, "eval/success_rate": 0.1},
+        {"env_steps": 4096, "eval/success_rate": 0.251},
+    ]
+    (folder / "result.json").write_text("".join(json.dumps(r) + "\n" for r in reports))
+    kept = cell_of(result, 3, "abc", {"git_commit": "0123456789abcdef", "git_dirty": True}, cpus=1)
+    curve = ((2048.0, 0.1), (4096.0, 0.251))
+    assert kept == Cell(3, 29, 100, 0.0, 0.02, 4096, 12.3, "abc", "0123456789ab+", 1, curve)
+    write_cells(tmp_path / "learning.json", {"p": {3: kept}})
+    assert read_cells(tmp_path / "learning.json") == {"p": {3: kept}}
+    assert "[2048.0, 0.1]" in (tmp_path / "learning.json").read_text()
