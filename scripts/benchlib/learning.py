@@ -155,7 +155,7 @@ def _document(cells: Cells, options: argparse.Namespace, command: list[str]) -> 
         "its policy's mean actions on the benchmark's fixed starts in the scene that its policy file names "
         "(`benchmark`); the interval is Wilson's at 95 % over "
         "the episodes of all seeds. Env steps and minutes are one training's, its selection evaluations "
-        f"included, on {' or '.join(sorted({_cpus(c) for row in cells.values() for c in row.values()}))}. An empty cell has not been measured."
+        f"included, on {_machines(cells)}. An empty cell has not been measured."
     )
     document.lines += [*table(policy_types(), cells, options.seeds), ""]
     rows = [_bar(policy, list(cells[policy].values())) for policy in BARS if cells.get(policy)]
@@ -167,8 +167,9 @@ def _document(cells: Cells, options: argparse.Namespace, command: list[str]) -> 
     document.write(options.results)
 
 
-def _cpus(cell: Cell) -> str:
-    return "1 CPU" if cell.cpus == 1 else f"{cell.cpus} CPUs"
+def _machines(cells: Cells) -> str:
+    counts = sorted({c.cpus for row in cells.values() for c in row.values()})
+    return " or ".join("1 CPU" if n == 1 else f"{n} CPUs" for n in counts)
 
 
 def _bar(policy: str, cells: list[Cell]) -> list[str]:

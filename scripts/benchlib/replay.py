@@ -19,6 +19,7 @@ from torch import Tensor
 from blueprint_tune.envs.manipulation import ManipulationEnv
 from blueprint_tune.simulators.base import Starts
 from blueprint_tune.simulators.mujoco.simulator import MujocoSimulator
+from blueprint_tune.simulators.mujoco.variation import Variation
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -26,11 +27,11 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Snapshot:
-    """State rows (k, S) and friction factors (k, B) of some environments."""
+    """State rows (k, S) of some environments, and what is varied between them: name -> (k, …)."""
 
     env_ids: Ints
     rows: Floats
-    friction: Floats
+    varied: dict[str, Floats]
 
 
 @dataclass
@@ -100,8 +101,8 @@ class Segments:
 def snapshot(simulator: MujocoSimulator, env_ids: Ints) -> Snapshot:
     """What some environments are now."""
     saved = simulator.save_state()
-    friction = saved["variation"]["friction_scale"].numpy()[env_ids]
-    return Snapshot(env_ids, saved["rows"].numpy()[env_ids], friction)
+    varied = {name: values.numpy()[env_ids] for name, values in saved["variation"].items()}
+    return Snapshot(env_ids, saved["rows"].numpy()[env_ids], varied)
 
 
 class RawReplay:
@@ -110,10 +111,10 @@ class RawReplay:
     def __init__(
         self, simulator: MujocoSimulator, recording: Recording, threads: int, decimation: int
     ) -> None:
-        self._compiled, self._recording, self._decimation = simulator.compiled, recording, decimation
-        self._batch = Batch(self._compiled.model, simulator.num_envs, threads, persistent=True)
+        self._recording, self._decimation, self._nominal = recording, decimation, simulator.nominal
+        self._batch = Batch(simulator.compiled.model, simulator.num_envs, threads, persistent=True)
         self._ctrl = self._batch.bind("ctrl")
-        self._friction = self._batch.expand("geom_friction")
+        self._variation = Variation(self._batch, simulator.compiled)
         self._at = 0
 
     def restart(self) -> None:
@@ -145,13 +146,9 @@ class RawReplay:
         return rows
 
     def _put(self, snapshot: Snapshot) -> None:
-        model = self._compiled.model
+        starts = self._nominal.take(np.zeros(len(snapshot.env_ids), dtype=np.int64))
+        for name, values in snapshot.varied.items():
+            setattr(starts, name, values)
+        self._variation.apply(snapshot.env_ids, starts)
         self._batch.state[snapshot.env_ids] = snapshot.rows
-        for column, geoms in enumerate(self._compiled.free_geoms):
-            for geom in geoms:
-                scale = snapshot.friction[:, column, None]
-                self._friction[snapshot.env_ids, geom] = model.geom_friction[geom] * scale
-        for geom in self._compiled.pad_geoms:
-            scale = snapshot.friction[:, 0, None]
-            self._friction[snapshot.env_ids, geom] = model.geom_friction[geom] * scale
         self._batch.forward(snapshot.env_ids.astype(np.int32))

@@ -2,12 +2,30 @@ import numpy as np
 import pytest
 import torch
 from benchlib.bare_loop import BareLoop, Moments
+from benchlib.readme import benchmark_of
 from benchlib.replay import RawReplay, Segments
 
 from blueprint_tune.config.compose import compose
 from blueprint_tune.envs.factory import make_env
 
 OVERRIDES = ["+scene=kitchen_001", "policy=dexterous_pick_place", "preset=smoke", "backend.num_envs=4"]
+
+
+@pytest.mark.parametrize("policy", ["mixed_sku_logistics", "pallet_handling", "laundry_sorting"])
+def test_sizes_masses_and_cloth_are_replayed_as_well(policy):
+    where = benchmark_of(policy)
+    words = [f"+scene={where['scene']}", f"policy={policy}", *where["overrides"], "preset=smoke"]
+    env = make_env(compose([*words, "backend.num_envs=3", "policy.episode_s=0.3"]), 1)
+    segments = Segments(env, 9)
+    recording = segments.record()
+    raw = RawReplay(env.simulator, recording, 1, round(env.control_dt_s / env.simulator.physics_dt_s))
+    segments.restart()
+    raw.restart()
+    segments.run(9)
+    raw.run(9)
+    ours = env.simulator.save_state()["rows"].numpy()
+    np.testing.assert_array_equal(ours[:, 1:], raw.rows[:, 1:])
+    env.close()
 
 
 @pytest.fixture(scope="module")
