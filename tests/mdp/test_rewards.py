@@ -37,6 +37,8 @@ CASES: list[tuple[dict[str, Any], list[float]]] = [
     ({"term": "success_bonus"}, [0.0, 1.0]),
     ({"term": "elapsed_time"}, [0.25, 0.0]),
     ({"term": "condition_met", "condition": {"term": "settled", "frame": "item_0"}}, [1.0, 0.0]),
+    # the last output is 0, half open, in both
+    ({"term": "letting_go", "condition": {"term": "settled", "frame": "item_0"}}, [0.5, 0.0]),
     # env 0 rose by 0.1 m; what env 1 tells of it started at the origin
     ({"term": "risen", "frame": "target", "height_m": 0.4}, [0.25, 1.0]),
     ({"term": "risen", "frame": "robot/ee", "height_m": 0.4}, [0.0, 0.0]),
