@@ -189,6 +189,10 @@ def unknown(kind: str, name: str, known: list[str], where: str) -> ConfigError:
     return ConfigError(f"{where}: there is no {kind} '{name}'. {nearest(name, known)}")
 
 
+SQUEEZE = 0.5
+"""Largest share of the fingers' forces that their sum may keep: they point at least 120 degrees apart."""
+
+
 class SceneState:
     """The scene in all environments after an env step; tensors are (num_envs, …) float32, z up, wxyz.
 
@@ -196,7 +200,8 @@ class SceneState:
         frame_pos: (N, F, 3) metres. frame_quat: (N, F, 4). frame_linvel, frame_angvel: (N, F, 3).
         frame_scale: (N, F) by which what a frame belongs to is larger than its role's entity.
         joint_pos, joint_vel: (N, J) in rad or m and per second. joint_limits: (J, 2).
-        contact_force: (N, C) newtons, magnitude of the net force of one contact request.
+        contact_force: (N, C) newtons, magnitude of the net force of one contact request. contact_vector:
+            (N, C, 3) newtons, that force in world axes; 0 where a simulator does not know directions.
         num_robot_joints: the robot's joints are the first of ``joint_pos``. joint_targets: (N, R).
 
     The environment keeps the rest: start_frame_pos: (N, F, 3).
@@ -225,7 +230,7 @@ class SceneState:
         self.joint_pos, self.joint_vel = zeros(j), zeros(j)
         self.start_joint_pos = zeros(j)
         self.joint_limits = torch.zeros(j, 2, device=device)
-        self.contact_force = zeros(c)
+        self.contact_force, self.contact_vector = zeros(c), zeros(c, 3)
         self.num_robot_joints = num_robot_joints
         self.joint_targets = zeros(num_robot_joints)
         self.commands: dict[str, Tensor] = {}
@@ -309,21 +314,31 @@ class SceneState:
         return torch.linalg.vector_norm((self.position(a) - self.position(b))[:, :2], dim=1)
 
     def grasped(self, contact: Contact, force_n: float) -> Tensor:
-        """(N,) 1 where every body of the request presses with at least ``force_n``; once an env step."""
+        """(N,) 1 where all bodies of the request squeeze with at least ``force_n`` each; once an env step.
+
+        Fingers that press the same way push: of a squeeze at most half the force is left in the sum.
+        """
         key = (contact, force_n)
         if key not in self._shared:
-            self._shared[key] = (self.forces(contact).amin(dim=1) >= force_n).float()
+            forces = self.forces(contact)
+            net = torch.linalg.vector_norm(self._of(contact, self.contact_vector).sum(dim=1), dim=1)
+            squeezed = net <= SQUEEZE * forces.sum(dim=1)
+            self._shared[key] = ((forces.amin(dim=1) >= force_n) & squeezed).float()
         return self._shared[key]
 
     def forces(self, contact: Contact) -> Tensor:
         """(N, k) newtons, one column a body of the request."""
+        return self._of(contact, self.contact_force)
+
+    def _of(self, contact: Contact, values: Tensor) -> Tensor:
+        """(N, k, …) columns of (N, C, …) that belong to a request."""
         if contact.per_member:
             columns = torch.tensor(contact.columns).view(-1, contact.per_member)[self.active]
-            return self.contact_force.gather(1, columns)
+            return values[self._rows[:, None], columns]
         first, *rest = contact.columns
         if rest == list(range(first + 1, first + 1 + len(rest))):
-            return self.contact_force[:, first : first + 1 + len(rest)]
-        return self.contact_force[:, list(contact.columns)]
+            return values[:, first : first + 1 + len(rest)]
+        return values[:, list(contact.columns)]
 
     def on_member(self, member: int, function: Callable[[SceneState], Tensor]) -> Tensor:
         """What a function of the state gives when it is this member's turn in every environment."""

@@ -97,6 +97,22 @@ def test_grasped_needs_every_finger(catalog: Catalog, scene: Scene) -> None:
     assert held(catalog, scene, {"term": "grasped", **HELD}, FORCES[1]).tolist() == [0.0, 1.0]
 
 
+@pytest.mark.parametrize(
+    ("right", "is_held"), [([-3.0, 0.0, 0.0], 1.0), ([-3.0, 0.0, 6.0], 0.0), ([3.0, 0.0, 0.0], 0.0)]
+)
+def test_fingers_that_press_the_same_way_do_not_hold(
+    catalog: Catalog, scene: Scene, right: list[float], is_held: float
+) -> None:
+    bound = bind_term("reward", "r", {"term": "grasped", **HELD}, catalog, "test")
+    state = scene()
+    state.contact_vector[:, 0], state.contact_vector[:, 1] = (
+        torch.tensor([3.0, 0.0, 0.0]),
+        torch.tensor(right),
+    )
+    state.contact_force[:] = state.contact_vector.norm(dim=2)
+    assert bound.function(state).tolist() == [is_held] * 2
+
+
 def test_lifted_counts_the_height_won_while_held(catalog: Catalog, scene: Scene) -> None:
     entry = {"term": "lifted", **HELD, "frame": "target", "height_m": 0.4}
     everyone = torch.full((2, 2), 2.0)

@@ -67,6 +67,7 @@ class MujocoSimulator(Simulator):
         state.frame_pos, state.frame_quat = pos.view(n, f, 3), quat.view(n, f, 4)
         state.frame_linvel, state.frame_angvel = lin.view(n, f, 3), ang.view(n, f, 3)
         self._force = force.view(n, c, 3) if c else None
+        state.contact_vector = force.view(n, c, 3)
         j = len(self.joint_names)
         self._joint_pos = torch.from_numpy(self._qpos[:, :j])
         self._joint_vel = torch.from_numpy(self._qvel[:, :j])

@@ -13,6 +13,7 @@ from torch import Tensor
 from blueprint_tune.config.paths import group_options
 from blueprint_tune.envs.manipulation import ManipulationEnv
 from blueprint_tune.learning.selection import play
+from blueprint_tune.mdp.state import Contact
 
 Script = Callable[..., Any]
 """The fixture ``scripted``; what it returns is in conftest.py."""
@@ -49,6 +50,22 @@ def test_a_tin_is_picked_up_and_held(scripted: Script) -> None:
     assert (script.state.contact_force[:, :2] > 5.0).all()
     script.grip(0.04)
     torch.testing.assert_close(height(script), before, atol=0.02, rtol=0)
+
+
+def test_pressing_with_both_fingers_is_no_grasp(scripted: Script) -> None:
+    script = scripted()
+    tin, up = script.frame("target"), np.array([0.0, 0.0, 1.0])
+    fingers = Contact(columns=(0, 1))
+    script.go(tin + 0.1 * up, 1.5)
+    script.grip(0.0)
+    script.go(tin + 0.02 * up, 1.5)  # closed fingers on its lid
+    assert (script.state.contact_force[:, :2] > 1.0).all(), "both fingers press"
+    assert (script.state.grasped(fingers, 1.0) == 0).all()
+    script.go(tin + 0.1 * up, 1.0)
+    script.grip(0.04)
+    script.go(tin, 1.5)
+    script.grip(0.0)
+    assert (script.state.grasped(fingers, 1.0) == 1).all()
 
 
 def test_a_hollow_mug_is_held_however_it_is_turned(scripted: Script) -> None:
