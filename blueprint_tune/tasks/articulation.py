@@ -22,14 +22,15 @@ from blueprint_tune.tasks.scene import FRONT, Handle, Joint
 
 Kind = Literal["prismatic", "revolute"]
 
-_KINDS: dict[str, Kind | None] = {
+KINDS: dict[str, Kind | None] = {
     **dict.fromkeys(("prismatic", "slide", "sliding", "linear", "translational"), "prismatic"),
     **dict.fromkeys(("revolute", "hinge", "rotational", "rotary", "continuous"), "revolute"),
     **dict.fromkeys(("fixed", "none", "static", "rigid"), None),
 }
 _DEFAULT_UPPER: dict[Kind, float] = {"prismatic": 0.3, "revolute": math.pi / 2}
-_FARTHEST: dict[Kind, float] = {"prismatic": 10.0, "revolute": 8 * math.pi}
-_DEGREES_BEYOND = 4 * math.pi
+FARTHEST: dict[Kind, float] = {"prismatic": 10.0, "revolute": 8 * math.pi}
+MAX_DAMPING = 1e4
+DEGREES_BEYOND = 4 * math.pi
 _EDGES = {
     "left": ((-1, -1, 0), (0.0, 0.0, -1.0)),
     "right": ((1, -1, 0), (0.0, 0.0, 1.0)),
@@ -46,15 +47,17 @@ class Source:
     """One manifest object as this module needs it.
 
     Attributes:
-        raw: the JSON object. name: the entity's id. category: its known class, or None.
-        sim_role: of the schema. size: (3,) m, own frame, z up. meters: per scene unit.
-        to_z_up: (3, 3) from the manifest's axes.
+        raw: the JSON object. name: the entity's id. source_id: its id in the manifest.
+        category: its known class, or None. sim_role: of the schema. movable: it can be carried.
+        size: (3,) m, own frame, z up. meters: per scene unit. to_z_up: (3, 3) from the manifest's axes.
     """
 
     raw: dict[str, Any]
     name: str
+    source_id: str
     category: str | None
     sim_role: str
+    movable: bool
     size: Floats
     meters: float
     to_z_up: Floats
@@ -99,14 +102,16 @@ def read_articulation(source: Source, notes: Notes) -> tuple[Joint | None, Handl
         opening = "drawer" if kind == "prismatic" else "door"
     axis = _axis(source, told)
     lower, upper = _limits(source, kind, opening, told)
+    moving: Box
+    fixed: tuple[Box, ...]
     if kind == "prismatic":
         direction, anchor = _slide(source, opening, axis, told), np.zeros(3)
-        moving, fixed = Box(np.zeros(3), source.size), None
+        moving, fixed = Box(np.zeros(3), source.size), ()
     else:
         opening, side = _way_to_open(source, opening, axis, told)
         moving, fixed = _split(source, opening)
         direction, anchor = _hinge(opening, side, axis, moving)
-    joint = Joint(kind, direction, anchor, lower, upper, _damping(told), moving, fixed)
+    joint = Joint(kind, direction, anchor, lower, upper, read_damping(source, notes), moving, fixed)
     handle = section(block, "handle", told.where, notes)
     return joint, read_handle(handle, source.name, opening, joint, source.to_z_up * source.meters, notes)
 
@@ -130,8 +135,8 @@ def _kind_of(opening: Opening) -> Kind:
 def _kind(source: Source, told: _Told) -> Kind | None:
     """The joint's kind, from the manifest's word or, for what is said to be articulated, from its class."""
     word = text(told.block, "type").lower() or text(told.params, "joint_type").lower()
-    if word in _KINDS:
-        return _KINDS[word]
+    if word in KINDS:
+        return KINDS[word]
     if word:
         told.notes.note(f"{source.name}: the articulation type {show(word)!r} is not known and is ignored.")
     if not (source.sim_role.startswith("articulated") or told.block.get("required") is True):
@@ -178,32 +183,37 @@ def _limits(source: Source, kind: Kind, opening: Opening, told: _Told) -> tuple[
     top = number(upper, f"{told.where}.limits.upper", told.notes)
     bottom = number(lower, f"{told.where}.limits.lower", told.notes) or 0.0
     scale = source.meters if kind == "prismatic" else 1.0
-    if kind == "revolute" and max(abs(bottom), abs(top or 0.0)) > _DEGREES_BEYOND:
+    if kind == "revolute" and max(abs(bottom), abs(top or 0.0)) > DEGREES_BEYOND:
         told.guess(source, f"joint limits of {bottom:g} to {top or 0:g} are taken as degrees.")
         scale = math.radians(1.0)
     if top is None or (top - bottom) * scale < 1e-4:
         said = (
             "no joint limits are given" if top is None else f"joint limits of {bottom:g} to {top:g} are empty"
         )
-        default = _default_upper(source, kind, opening)
+        default = default_upper(source, kind, opening)
         amount = f"{default:.3g} m" if kind == "prismatic" else f"{math.degrees(default):.0f} degrees"
         told.guess(source, f"{said}; 0 to {amount} is assumed, as for a {source.category or opening}.")
         return 0.0, default
-    if max(abs(bottom), abs(top), top - bottom) * scale > _FARTHEST[kind]:
+    if max(abs(bottom), abs(top), top - bottom) * scale > FARTHEST[kind]:
         told.notes.refuse(f"{told.where}.limits of {bottom * scale:g} to {top * scale:g} {unit} are absurd.")
     return bottom * scale, top * scale
 
 
-def _default_upper(source: Source, kind: Kind, opening: Opening) -> float:
+def default_upper(source: Source, kind: Kind, opening: Opening) -> float:
+    """The usual range in m or rad of what opens like this, from its class and size."""
     known = source.known
     upper = known.upper if known.opening == opening and known.upper > 0 else _DEFAULT_UPPER[kind]
     return min(upper, 0.7 * float(source.size[1])) if opening == "drawer" else upper
 
 
-def _damping(told: _Told) -> float | None:
-    value = number(told.block.get("damping"), f"{told.where}.damping", told.notes)
-    if value is not None and not 0 <= value <= 1e4:
-        told.notes.refuse(f"{told.where}.damping is {value:g}; expected 0 to 10000.")
+def read_damping(source: Source, notes: Notes) -> float | None:
+    """``articulation.damping``, N s/m or N m s/rad. Raises ManifestError for what cannot be meant."""
+    where = f"{source.name}: articulation"
+    value = number(
+        section(source.raw, "articulation", source.name, notes).get("damping"), f"{where}.damping", notes
+    )
+    if value is not None and not 0 <= value <= MAX_DAMPING:
+        notes.refuse(f"{where}.damping is {value:g}; expected 0 to {MAX_DAMPING:g}.")
     return value
 
 
@@ -241,19 +251,19 @@ def _way_to_open(source: Source, opening: Opening, axis: _Axis | None, told: _To
     return opening, side
 
 
-def _split(source: Source, opening: Opening) -> tuple[Box, Box | None]:
+def _split(source: Source, opening: Opening) -> tuple[Box, tuple[Box, ...]]:
     """(what turns, what stays): of an appliance only a panel on its front, of a chest its lid."""
     size = source.size
     index, sign = (2, 1.0) if opening == "lid" else (1, -1.0)
     whole = opening == "knob" or not (source.known.front_moves or opening == "lid")
     if whole or size[index] < 3 * _PANEL_M:
-        return Box(np.zeros(3), size), None
+        return Box(np.zeros(3), size), ()
     moving_size, fixed_size = size.copy(), size.copy()
     moving_size[index], fixed_size[index] = _PANEL_M, size[index] - _PANEL_M
     moving, fixed = np.zeros(3), np.zeros(3)
     moving[index] = sign * (size[index] - _PANEL_M) / 2
     fixed[index] = -sign * _PANEL_M / 2
-    return Box(moving, moving_size), Box(fixed, fixed_size)
+    return Box(moving, moving_size), (Box(fixed, fixed_size),)
 
 
 def _hinge(opening: Opening, side: str, axis: _Axis | None, moving: Box) -> tuple[Floats, Floats]:

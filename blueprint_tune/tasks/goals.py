@@ -41,7 +41,8 @@ def goals(roles: Mapping[str, Entity]) -> list[Goal]:
             ahead = inside is not None and inside.opening == "front"
             found.append(Goal(role, entity, point[None], _level(entity.rotation @ FRONT) if ahead else None))
             continue
-        grip = np.zeros(3) if entity.handle is None else entity.handle.center
+        assert entity.joint is not None  # or it would have no way to look
+        grip = (entity.handle or entity.joint.moving).center
         points = [entity.to_scene(moved(entity, f, grip)) for f in np.linspace(0, 1, 5)]
         found.append(Goal(role, entity, np.array(points), _level(outward), from_ahead=True))
     return found

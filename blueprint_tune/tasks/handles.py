@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from blueprint_tune.tasks.classes import Opening
-from blueprint_tune.tasks.geometry import Floats
+from blueprint_tune.tasks.geometry import Box, Floats
 from blueprint_tune.tasks.reading import Notes, number, numbers
 from blueprint_tune.tasks.scene import FRONT, Handle, Joint
 
@@ -17,22 +17,33 @@ _STANDOFF_M = 0.045
 _SHORTEST_M = 0.08
 _FROM_EDGE_M = 0.06
 _FARTHEST_M = 0.2
+_LEAST_M, _RADII_M = 0.008, (0.004, 0.02)
+"""A measured handle stands out by this much at least; its bar is no thinner and no thicker than these."""
 
 
 def read_handle(
-    told: dict[str, Any], name: str, opening: Opening, joint: Joint, to_own: Floats, notes: Notes
+    told: dict[str, Any],
+    name: str,
+    opening: Opening,
+    joint: Joint,
+    to_own: Floats,
+    notes: Notes,
+    outward: Floats | None = None,
 ) -> Handle | None:
     """The handle of an articulated object; knobs and buttons have none.
 
     Args:
         told: ``articulation.handle``: position (x, y, z from the object's centre) and length in scene units.
         to_own: (3, 3) from the manifest's axes and units to the entity's frame in metres.
+        outward: (3,) the way its face looks; None = where a drawer moves, else the front.
 
     Raises ManifestError for a handle far outside the object.
     """
     if opening in ("knob", "button"):
         return None
-    usual = _usual(opening, joint)
+    if outward is None:
+        outward = joint.axis if joint.kind == "prismatic" else FRONT
+    usual = _usual(opening, joint, outward)
     where = f"{name}: articulation.handle"
     position = numbers(told.get("position"), ("x", "y", "z"), f"{where}.position", notes)
     length = number(told.get("length"), f"{where}.length", notes)
@@ -59,22 +70,36 @@ def read_handle(
     return Handle(center, usual.outward, usual.along, bar, _RADIUS_M, _STANDOFF_M)
 
 
-def _usual(opening: Opening, joint: Joint) -> Handle:
+def _usual(opening: Opening, joint: Joint, outward: Floats) -> Handle:
     """A level bar in the middle of a drawer's front; on doors and flaps a bar along the edge that opens."""
-    outward = joint.axis if joint.kind == "prismatic" else FRONT
     box = joint.moving
-    width, _, height = (float(extent) for extent in box.size)
-    along, offset, length = np.array([1.0, 0.0, 0.0]), np.zeros(3), 0.35 * width
+    beside = 1 - int(np.argmax(np.abs(outward[:2])))
+    width, height = float(box.size[beside]), float(box.size[2])
+    along, offset, length = np.eye(3)[beside], np.zeros(3), 0.35 * width
     longest = 0.2
-    away = -np.sign(joint.anchor - box.center)
+    away = -np.sign(joint.axis if joint.kind == "prismatic" else joint.anchor - box.center)
     if opening == "door":
         along, length, longest = np.array([0.0, 0.0, 1.0]), 0.3 * height, 0.3
-        offset[0] = away[0] * (width / 2 - min(_FROM_EDGE_M, 0.2 * width))
+        offset[beside] = away[beside] * (width / 2 - min(_FROM_EDGE_M, 0.2 * width))
     elif opening in ("flap", "lid"):
         length, longest = 0.5 * width, 0.4
         offset[2] = away[2] * (height / 2 - min(_FROM_EDGE_M, 0.2 * height))
-    elif abs(outward[0]) > 0.7:
-        along, length = np.array([0.0, 1.0, 0.0]), 0.35 * float(box.size[1])
     face = box.center + outward * float(np.abs(outward) @ box.size) / 2
     bar = float(np.clip(length, _SHORTEST_M, longest))
     return Handle(face + offset + outward * _STANDOFF_M, outward, along, bar, _RADIUS_M, _STANDOFF_M)
+
+
+def handle_in(box: Box, joint: Joint, outward: Floats) -> Handle | None:
+    """The bar that fills ``box``, which stands out of the moving part's face; None if it hardly does."""
+    front = int(np.argmax(np.abs(outward)))
+    face = float(joint.moving.center @ outward) + float(joint.moving.size[front]) / 2
+    out = float(box.center @ outward) + float(box.size[front]) / 2 - face
+    if out < _LEAST_M:
+        return None
+    across = [axis for axis in range(3) if axis != front]
+    long, thin = sorted(across, key=lambda axis: -float(box.size[axis]))
+    radius = float(np.clip(box.size[thin] / 2, *_RADII_M))
+    radius = min(radius, out / 2)
+    center = box.center + outward * (face + out - radius - float(box.center @ outward))
+    bar = max(float(box.size[long]) - 2 * radius, radius)
+    return Handle(center, outward, np.eye(3)[long], bar, radius, out - radius)

@@ -116,7 +116,8 @@ def _entity(item: ManifestObject, reading: Reading, meters: float, notes: Notes)
     raised = half_extents(quat_matrix(quat), placed.size)[2] if reading.bottoms else 0.0
     shape = shape_of(item.default.shape, placed.size)
     to_z_up = TO_Z_UP[reading.up]
-    source = Source(item.raw, item.name, item.known, item.sim_role, placed.size, meters, to_z_up)
+    name, known, role = item.name, item.known, item.sim_role
+    source = Source(item.raw, name, item.source_id, known, role, placed.movable, placed.size, meters, to_z_up)
     joint, handle = read_articulation(source, notes)
     mass, friction = _physics(item, placed.movable or joint is not None, notes)
     given = ["_".join(words(word)) for word in (text(semantics, "class"), text(item.raw, "category"))]

@@ -30,7 +30,7 @@ class Joint:
         axis: (3,) unit; a positive position opens (moves or swings outwards).
         anchor: (3,) a point of the axis of a revolute joint.
         lower, upper: the range. damping: N s/m or N m s/rad; None = the simulator's choice.
-        moving: the box that moves. fixed: the box that stays, or None when the whole entity moves.
+        moving: the box that moves. fixed: boxes of what stays; none when the whole entity moves.
     """
 
     kind: Literal["prismatic", "revolute"]
@@ -40,7 +40,7 @@ class Joint:
     upper: float
     damping: float | None
     moving: Box
-    fixed: Box | None
+    fixed: tuple[Box, ...]
 
     @property
     def range(self) -> float:
@@ -157,10 +157,10 @@ class Entity:
 
     @property
     def grip_position(self) -> Floats | None:
-        """(3,) by what an articulated entity is moved: its handle, or itself (knob, button); else None."""
+        """(3,) by what an articulated entity is moved: its handle, else (knob, button) its moving part."""
         if self.joint is None:
             return None
-        return self.position if self.handle is None else self.to_scene(self.handle.center)
+        return self.to_scene(self.joint.moving.center if self.handle is None else self.handle.center)
 
     @property
     def grip_outward(self) -> Floats | None:
@@ -178,7 +178,7 @@ class Scene:
         id: the manifest's scene_id. path: where it was read. entities: in the manifest's order.
         environment: 'kitchen', …; '' when not given. up_axis: the manifest's, as decided. Floor: z = 0.
         notes: every leniency, decision and guess, a sentence each. guesses: stand-ins for measurements.
-        digest: sha256 of the manifest's bytes.
+        digest: sha256 of the manifest's bytes, and of the URDFs that joints were read from.
     """
 
     id: str

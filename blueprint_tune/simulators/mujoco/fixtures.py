@@ -39,8 +39,8 @@ def add_fixture(world: mujoco.MjsBody, entity: Entity, rgba: list[float]) -> Non
     """Add an articulated entity with its joint ``<id>_joint`` and its handle body ``<id>_handle``, if any."""
     joint, handle = entity.joint, entity.handle
     assert joint is not None
-    if joint.fixed is not None:
-        _add_fixed_part(world, entity, joint.fixed, rgba)
+    for box in joint.fixed:
+        _add_fixed_part(world, entity, box, rgba)
     body = world.add_body(name=entity.id, pos=entity.position, quat=entity.quat)
     added = _add_joint(body, entity.id, joint)
     if handle is None:
@@ -48,7 +48,7 @@ def add_fixture(world: mujoco.MjsBody, entity: Entity, rgba: list[float]) -> Non
             _add_spring(added, joint)
         _add_grip(body, entity, joint, rgba)
         return
-    boxes = _drawer_boxes(joint.moving, handle) if joint.kind == "prismatic" else [joint.moving]
+    boxes = _drawer_boxes(joint.moving, handle) if _is_drawer(joint, handle) else [joint.moving]
     density = entity.moving_mass_kg / sum(float(np.prod(box.size)) for box in boxes)
     for box in boxes:
         body.add_geom(
@@ -116,6 +116,12 @@ def _add_grip(body: mujoco.MjsBody, entity: Entity, joint: Joint, rgba: list[flo
         **common,
     )
     body.add_geom(type=_BOX, pos=joint.moving.center, size=bar / 2, mass=entity.moving_mass_kg / 2, **common)
+
+
+def _is_drawer(joint: Joint, handle: Handle) -> bool:
+    """Whether it is pulled out at its face, and hollow: sliding panels and bare fronts are neither."""
+    along = float(abs(handle.outward @ joint.axis))
+    return joint.kind == "prismatic" and along > 0.7 and bool(joint.moving.size.min() > 3 * PANEL_THICKNESS_M)
 
 
 def _drawer_boxes(moving: Box, handle: Handle) -> list[Box]:
