@@ -20,6 +20,7 @@ import numpy as np
 from blueprint_tune.tasks.articulation import Source, read_articulation
 from blueprint_tune.tasks.classes import words
 from blueprint_tune.tasks.geometry import half_extents, quat_matrix
+from blueprint_tune.tasks.interactive import Interactive, read_interactive, scene_identity
 from blueprint_tune.tasks.interior import flattened, read_interior, shape_of
 from blueprint_tune.tasks.objects import FARTHEST_M, ManifestObject, read_objects
 from blueprint_tune.tasks.reading import Notes, load, number, numbers, section, show, text
@@ -44,15 +45,20 @@ def read_manifest(path: str | Path, up_axis: Literal["auto", "y", "z"] = "auto")
         notes.note(f"top level: the key {show(key)!r} is not in the schema and is ignored.")
     objects = read_objects(items, meters, notes)
     reading = _reading(objects, header, up_axis, _floors(header, meters, notes), notes)
+    sources = [_source(item, reading, meters) for item in objects]
+    measured = [read_interactive(source, Path(path).parent, notes) for source in sources]
     return Scene(
         id=_scene_id(tree, path, notes),
         path=str(path),
-        entities=tuple(_entity(item, reading, meters, notes) for item in objects),
+        entities=tuple(
+            _entity(item, source, found, reading, notes)
+            for item, source, found in zip(objects, sources, measured, strict=True)
+        ),
         environment=text(header, "environment_type"),
         up_axis=reading.up,
         notes=tuple(notes.entries),
         guesses=tuple(notes.guesses),
-        digest=digest,
+        digest=scene_identity(digest, measured),
     )
 
 
@@ -110,15 +116,29 @@ def _reading(
     return reading
 
 
-def _entity(item: ManifestObject, reading: Reading, meters: float, notes: Notes) -> Entity:
+def _source(item: ManifestObject, reading: Reading, meters: float) -> Source:
+    placed, to_z_up = item.placed, TO_Z_UP[reading.up]
+    return Source(
+        item.raw,
+        item.name,
+        item.source_id,
+        item.known,
+        item.sim_role,
+        placed.movable,
+        placed.size,
+        meters,
+        to_z_up,
+    )
+
+
+def _entity(
+    item: ManifestObject, source: Source, measured: Interactive | None, reading: Reading, notes: Notes
+) -> Entity:
     placed, semantics = item.placed, section(item.raw, "semantics", item.name, notes)
     position, quat = convert(placed, reading.up)
     raised = half_extents(quat_matrix(quat), placed.size)[2] if reading.bottoms else 0.0
     shape = shape_of(item.default.shape, placed.size)
-    to_z_up = TO_Z_UP[reading.up]
-    name, known, role = item.name, item.known, item.sim_role
-    source = Source(item.raw, name, item.source_id, known, role, placed.movable, placed.size, meters, to_z_up)
-    joint, handle = read_articulation(source, notes)
+    joint, handle = (measured.joint, measured.handle) if measured else read_articulation(source, notes)
     mass, friction = _physics(item, placed.movable or joint is not None, notes)
     given = ["_".join(words(word)) for word in (text(semantics, "class"), text(item.raw, "category"))]
     entity = Entity(
@@ -137,7 +157,7 @@ def _entity(item: ManifestObject, reading: Reading, meters: float, notes: Notes)
         movable=placed.movable,
         joint=joint,
         handle=handle,
-        interior=read_interior(semantics, shape, item.name, placed.size, meters, notes),
+        interior=read_interior(semantics, shape, item.name, placed.size, source.meters, notes),
     )
     return flattened(entity, notes) if shape == "zone" else entity
 
