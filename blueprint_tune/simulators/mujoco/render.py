@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 from blueprint_tune.errors import SimulatorError
 from blueprint_tune.simulators.base import Viewpoint
 
+Floats = NDArray[np.float64]
+
 _DISTANCE_M = 1.6
+"""At least; from farther away where the task is spread out."""
 _ELEVATIONS = (-30.0, -50.0)
 _TURNS = (135.0, -135.0, 160.0, -160.0, 90.0, -90.0, 45.0, -45.0, 0.0)
 """Degrees between the way the robot looks and the way the camera does; 180 = it is looked in the face."""
@@ -51,17 +54,19 @@ def render_environment(
         renderer.close()
 
 
-def clearest_view(model: mujoco.MjModel, data: mujoco.MjData) -> Viewpoint:
-    """At the end effector's surroundings, from where the least stands in between."""
+def clearest_view(model: mujoco.MjModel, data: mujoco.MjData, points: Floats) -> Viewpoint:
+    """At the end effector and the (k, 3) points the task is about, from where the least stands in between."""
     base = data.xpos[1]
     end = data.site(_END_EFFECTOR).xpos if model.nsite else data.subtree_com[0]
     heading = np.degrees(np.arctan2(end[1] - base[1], end[0] - base[0]))
     views = [(heading + turn, elevation) for elevation in _ELEVATIONS for turn in _TURNS]
-    clear = [_clear_m(model, data, end, *view) for view in views]
+    middle = (0.25 * base + 0.75 * end + points.mean(axis=0)) / 2
+    distance = max(_DISTANCE_M, 1.0 + 1.3 * float(np.linalg.norm(points - middle, axis=1).max()))
+    clear = [_clear_m(model, data, end, distance, *view) for view in views]
     # the first of the best: views are listed from the most to the least telling
     azimuth, elevation = views[int(np.argmax(np.round(clear, 1)))]
-    x, y, z = (float(v) for v in 0.25 * base + 0.75 * end)
-    return Viewpoint((x, y, z), _DISTANCE_M, float(azimuth), elevation)
+    x, y, z = (float(v) for v in middle)
+    return Viewpoint((x, y, z), distance, float(azimuth), elevation)
 
 
 def _camera(view: Viewpoint) -> mujoco.MjvCamera:
@@ -72,15 +77,20 @@ def _camera(view: Viewpoint) -> mujoco.MjvCamera:
 
 
 def _clear_m(
-    model: mujoco.MjModel, data: mujoco.MjData, point: NDArray[np.float64], azimuth: float, elevation: float
+    model: mujoco.MjModel,
+    data: mujoco.MjData,
+    point: Floats,
+    distance: float,
+    azimuth: float,
+    elevation: float,
 ) -> float:
-    """How far one sees from a point towards a camera of this azimuth and elevation, in metres."""
+    """How far one sees from a point towards a camera that stands there, at most to the camera, in metres."""
     a, e = np.radians(azimuth), np.radians(elevation)
     towards = -np.array([np.cos(a) * np.cos(e), np.sin(a) * np.cos(e), np.sin(e)])
     hit = np.zeros(1, dtype=np.int32)
     # from beyond the hand itself
     free = mujoco.mj_ray(model, data, point + 0.25 * towards, towards, None, 1, -1, hit)
-    return _DISTANCE_M if free < 0 else min(float(free), _DISTANCE_M)
+    return distance if free < 0 else min(float(free), distance)
 
 
 def _options() -> mujoco.MjvOption:

@@ -207,7 +207,8 @@ class MujocoSimulator(Simulator):
 
     def viewpoint(self, env_id: int = 0) -> Viewpoint:
         """See :meth:`Simulator.viewpoint`."""
-        return clearest_view(self._batch.get_model(env_id), self._batch.get_data(env_id))
+        points = self.state.frame_pos[env_id].double().numpy()
+        return clearest_view(self._batch.get_model(env_id), self._batch.get_data(env_id), points)
 
     def close(self) -> None:
         """See :meth:`Simulator.close`."""
