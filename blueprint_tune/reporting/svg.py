@@ -10,6 +10,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -71,6 +72,13 @@ def to_svg(figure: Figure, name: str, title: str, description: str) -> str:
     text = re.sub(r"font: ([\d.]+px)[^;]*", r"font-size: \1", text)
     text = re.sub(r"font-family: [^;]*; ?", "", text)
     return _named(text, name, title, description)
+
+
+def standalone(svg: str) -> str:
+    """An element of :func:`to_svg` as a file of its own, with the page's colours, light and dark."""
+    colours, _, _ = (Path(__file__).parent / "templates" / "report.css").read_text().partition("* {")
+    rules = f"{colours}svg {{ background: var(--page); font-family: system-ui, sans-serif; }}"
+    return svg.replace(">", f"><style>{rules}</style>", 1)
 
 
 def _named(text: str, name: str, title: str, description: str) -> str:

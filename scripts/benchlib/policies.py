@@ -20,6 +20,7 @@ from blueprint_tune.config.policy_schema import PolicyConfig, RoleConfig
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.envs.factory import make_env
 from blueprint_tune.reporting.plots import Line, lines_plot
+from blueprint_tune.reporting.svg import standalone
 from blueprint_tune.tasks.spec import TaskSpec, bind_task
 
 FAMILIES = {
@@ -81,7 +82,7 @@ def _section(config: ExperimentConfig, cells: Cells, folder: Path) -> Iterator[s
     yield ""
     yield from (_measured(row), "")
     if any(cell.curve for cell in row):
-        (folder / f"{policy.name}.svg").write_text(_curves(policy.name, row))
+        (folder / f"{policy.name}.svg").write_text(standalone(_curves(policy.name, row)))
         yield from (f"![Success during training](policies/{policy.name}.svg)", "")
     yield from _roles(policy, task)
     yield from (

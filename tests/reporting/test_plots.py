@@ -17,6 +17,7 @@ from blueprint_tune.reporting.plots import (
     small_plot,
     success_plot,
 )
+from blueprint_tune.reporting.svg import standalone
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -78,6 +79,14 @@ def test_descriptions_say_what_the_picture_shows() -> None:
     assert "zero 0%, interval 0% to 4%" in plot("intervals")
     assert "loss: from 3 to 2, between 2 and 3, over 2k env steps" in plot("small")
     assert "nothing was reported" in plot("nothing")
+
+
+def test_a_file_of_its_own_brings_every_colour_it_uses() -> None:
+    text = standalone(lines_plot("curve", "success", [line("seed 1", 0.0, 1.0)]))
+    ET.fromstring(text)
+    used = set(re.findall(r"var\((--[\w-]+)\)", text))
+    assert "--series-0" in used
+    assert used <= set(re.findall(r"(--[\w-]+):", text))
 
 
 def test_the_same_numbers_give_the_same_picture() -> None:
