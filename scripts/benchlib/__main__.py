@@ -11,6 +11,7 @@ from benchlib.record import RESULTS
 
 COMMANDS = {
     "physics": "the environment against bare MuJoCo, and against mjlab and gymnasium-robotics",
+    "speed": "every policy type's environment against bare MuJoCo",
     "training": "PPO end to end against its parts, rsl_rl and Stable-Baselines3",
     "learning": "train and evaluate every policy type on several seeds; goes on where it stopped",
     "startup": "start-up times, trial switch, memory",

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 
 from benchlib.peer_client import Peer, simulators_python
-from benchlib.readme import benchmark_of, policy_types
 from benchlib.record import Document, Repeats, number, progress, verdict
 from benchlib.replay import RawReplay, Recording, Segments
 from blueprint_tune.config.compose import compose
@@ -24,13 +23,9 @@ if TYPE_CHECKING:
     from blueprint_tune.envs.manipulation import ManipulationEnv
 
 POLICY = "dexterous_pick_place"
-_POLICY_STEPS = 60
-"""Env steps of a repeat, for each policy type."""
 CHUNK = 10
 """Env steps before the other side has its turn, so that a disturbance hits both."""
 MIN_RATIO, MIN_FACTOR = 0.85, 10.0
-MIN_RATIO_ANY = 0.70
-"""Of every policy type; :data:`MIN_RATIO` is that of the one above."""
 
 
 @dataclass
@@ -60,7 +55,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--peer-seconds", type=float, default=8.0)
     parser.add_argument("--threads", type=int, default=available_cpus())
     parser.add_argument("--no-peers", action="store_true")
-    parser.add_argument("--policies", nargs="*", default=policy_types(), metavar="NAME", help="of the table")
 
 
 def run(options: argparse.Namespace, command: list[str]) -> None:
@@ -80,13 +74,12 @@ def run(options: argparse.Namespace, command: list[str]) -> None:
         peers = [] if options.no_peers else _start_peers(stack, env, options)
         sides = Sides([], [], True)
         for repeat in range(options.repeats):
-            _one_repeat(segments, raw, options.steps, sides)
+            one_repeat(segments, raw, options.steps, sides)
             progress(f"repeat {repeat + 1}", env_s=number(sides.env_s[-1]), raw_s=number(sides.raw_s[-1]))
             for peer, result in peers:
                 result.rates.append(peer.rate(options.peer_seconds))
                 progress(result.name, env_steps_per_s=number(result.rates[-1]))
     _write_ratio(document, env, recording, sides, options)
-    _write_policies(document, options)
     _write_peers(document, env, sides, [result for _, result in peers], options)
     versions = {
         name: v for _, result in peers for name, v in result.facts["versions"].items() if name != "mujoco"
@@ -99,7 +92,7 @@ def decimation(env: ManipulationEnv) -> int:
     return round(env.control_dt_s / env.simulator.physics_dt_s)
 
 
-def _one_repeat(segments: Segments, raw: RawReplay, steps: int, sides: Sides) -> None:
+def one_repeat(segments: Segments, raw: RawReplay, steps: int, sides: Sides) -> None:
     """All steps on both sides, in turns; which side begins changes from turn to turn."""
     segments.restart()
     raw.restart()
@@ -165,40 +158,6 @@ def _write_ratio(
     document.text(verdict(ratio.median, MIN_RATIO, at_least=True))
 
 
-def _write_policies(document: Document, options: argparse.Namespace) -> None:
-    """Every policy type in the scene and with the robot that its file names."""
-    rows, worst = [], ("", 1.0)
-    for policy in options.policies:
-        where = benchmark_of(policy)
-        words = [f"+scene={where['scene']}", f"policy={policy}", *where["overrides"]]
-        env = make_env(compose([*words, f"backend.num_envs={options.num_envs}"]), options.threads)
-        steps = min(options.steps, _POLICY_STEPS)
-        segments, sides = Segments(env, steps), Sides([], [], True)
-        recording = segments.record()
-        assert isinstance(env.simulator, MujocoSimulator)
-        raw = RawReplay(env.simulator, recording, options.threads, decimation(env))
-        for _ in range(options.repeats):
-            _one_repeat(segments, raw, steps, sides)
-        ours, bare = (
-            Repeats.of([steps * options.num_envs / s for s in side]) for side in (sides.env_s, sides.raw_s)
-        )
-        ratio = ours / bare
-        worst = min(worst, (policy, ratio.median), key=lambda pair: pair[1])
-        same = "yes" if sides.identical else "NO"
-        rows.append(
-            [f"`{policy}`", _physics(env), number(ours.median), number(bare.median), *ratio.cells(), same]
-        )
-        progress(policy, env_steps_per_s=number(ours.median), ratio=number(ratio.median))
-        env.close()
-    if not rows:
-        return
-    document.heading("Every policy type")
-    document.text("The same comparison for each policy type, in the scene that its file names.")
-    header = ["policy type", "physics", "env steps/s", "bare", "ratio: min", "median", "max", "same states"]
-    document.table(header, rows)
-    document.text(f"The lowest: `{worst[0]}`, {verdict(worst[1], MIN_RATIO_ANY, at_least=True)}")
-
-
 def _write_peers(
     document: Document,
     env: ManipulationEnv,
@@ -219,7 +178,7 @@ def _write_peers(
         "with the physics step it ships (rounded to divide the env step), which the target is about, and "
         "with ours."
     )
-    rows = [[f"blueprint-tune, {POLICY}", str(options.num_envs), _physics(env), *ours.cells(), ""]]
+    rows = [[f"blueprint-tune, {POLICY}", str(options.num_envs), physics_of(env), *ours.cells(), ""]]
     for result in results:
         facts, rates = result.facts, Repeats.of(result.rates)
         step = f"{facts['decimation']} × {facts['dt_s'] * 1000:.3g} ms"
@@ -234,5 +193,5 @@ def _write_peers(
         document.text(f"{name}, as shipped: × {number(times)}, {verdict(times, MIN_FACTOR, at_least=True)}")
 
 
-def _physics(env: ManipulationEnv) -> str:
+def physics_of(env: ManipulationEnv) -> str:
     return f"{decimation(env)} × {env.simulator.physics_dt_s * 1000:.3g} ms"

@@ -52,6 +52,7 @@ class Segments:
         self.actions = torch.rand(steps, env.num_envs, env.num_actions, generator=generator) * 2 - 1
         self._at = 0
 
+    @torch.inference_mode()
     def restart(self) -> None:
         """Back to the first step, episodes spread over their length as in training."""
         n = self.env.num_envs
@@ -68,6 +69,7 @@ class Segments:
             self.env.step(action)
         return time.perf_counter() - began
 
+    @torch.inference_mode()
     def record(self) -> Recording:
         """Run all steps once, writing down what the simulator is told."""
         simulator = self.env.simulator
