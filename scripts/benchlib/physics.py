@@ -194,4 +194,5 @@ def _write_peers(
 
 
 def physics_of(env: ManipulationEnv) -> str:
+    """Physics steps of an env step, and how long they are."""
     return f"{decimation(env)} × {env.simulator.physics_dt_s * 1000:.3g} ms"

@@ -32,8 +32,8 @@ def run(options: argparse.Namespace, command: list[str]) -> None:
     torch.set_num_threads(1)
     document = Document("speed", f"Speed: every policy type, {options.num_envs} environments", command)
     document.text(
-        "The environment against bare `Batch.step` as in [physics.md](physics.md), random actions, each policy "
-        "type in the scene and with the robot and settings that its file names (`benchmark`)."
+        "The environment against bare `Batch.step` as in [physics.md](physics.md), random actions, each "
+        "policy type in the scene and with the robot and settings that its file names (`benchmark`)."
     )
     rows, ratios = [], {}
     for policy in options.policies:

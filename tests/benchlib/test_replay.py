@@ -11,7 +11,9 @@ from blueprint_tune.envs.factory import make_env
 OVERRIDES = ["+scene=kitchen_001", "policy=dexterous_pick_place", "preset=smoke", "backend.num_envs=4"]
 
 
-@pytest.mark.parametrize("policy", ["mixed_sku_logistics", "pallet_handling", "panel_interaction", "laundry_sorting"])
+@pytest.mark.parametrize(
+    "policy", ["mixed_sku_logistics", "pallet_handling", "panel_interaction", "laundry_sorting"]
+)
 def test_sizes_masses_and_cloth_are_replayed_as_well(policy):
     where = benchmark_of(policy)
     words = [f"+scene={where['scene']}", f"policy={policy}", *where["overrides"], "preset=smoke"]
