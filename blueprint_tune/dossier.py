@@ -124,6 +124,8 @@ class Dossier:
         notes = list(self.task.notes)
         if outcome.get("picture_missing"):
             notes.append(f"There is no picture of the scene: {outcome['picture_missing']}")
+        if outcome.get("video_missing"):
+            notes.append(f"There is no film of the policy: {outcome['video_missing']}")
         return ReportData(
             experiment=self.folder.name,
             scene_id=self.cfg.scene.id,

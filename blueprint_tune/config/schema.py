@@ -277,7 +277,7 @@ class EvaluationConfig:
     baselines: bool
     """Also run a zero-action and a random policy on the same starts."""
     video: bool
-    """Also film the policy in the first of them."""
+    """Also film the policy from the first start."""
     selection: SelectionConfig
     onnx_tolerance: Positive
 

@@ -84,10 +84,7 @@ class Finalist:
             )
             Image.fromarray(self._env.render(0)).save(folder / PICTURE_FILE)
         except Exception as error:  # a picture is never worth a run: drawing needs libraries of the machine
-            return {
-                "picture": None,
-                "picture_missing": str(error).strip().splitlines()[0] or type(error).__name__,
-            }
+            return {"picture": None, "picture_missing": _first_line(error)}
         return {"picture": PICTURE_FILE, "picture_missing": None}
 
     def benchmark(self) -> dict[str, Any]:
@@ -108,14 +105,17 @@ class Finalist:
         }
 
     def video(self) -> dict[str, Any]:
-        """Film the benchmark's first episode, unless that is not wanted or nothing here can draw."""
+        """Film the policy from the benchmark's first start, if that is wanted and this machine can draw."""
         from blueprint_tune.evaluation.video import film, to_gif
 
         folder = Path(self._job.evaluation_dir)
         if not self._cfg.evaluation.video or not (folder / PICTURE_FILE).exists():
             return {"video": None}
-        shown = film(self._env, self._policy, self._cfg.evaluation.seeds[0])
-        (folder / VIDEO_FILE).write_bytes(to_gif(shown))
+        try:
+            shown = film(self._env, self._policy, self._cfg.evaluation.seeds[0])
+            (folder / VIDEO_FILE).write_bytes(to_gif(shown))
+        except Exception as error:  # nor is a film worth a run
+            return {"video": None, "video_missing": _first_line(error)}
         return {"video": VIDEO_FILE, "video_success": shown.success}
 
     def baselines(self) -> dict[str, Any]:
@@ -208,3 +208,7 @@ class Finalist:
             input_hash=job.input_hash,
             content_hash=job.content_hash,
         )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from benchlib.record import RESULTS
+from blueprint_tune.errors import BlueprintTuneError
 
 COMMANDS = {
     "physics": "the environment against bare MuJoCo, and against mjlab and gymnasium-robotics",
@@ -32,7 +33,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(f"scripts/bench {name}", description=COMMANDS[name])
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the result files")
     module.add_arguments(parser)
-    module.run(parser.parse_args(sys.argv[2:]), ["scripts/bench", *sys.argv[1:]])
+    try:
+        module.run(parser.parse_args(sys.argv[2:]), ["scripts/bench", *sys.argv[1:]])
+    except BlueprintTuneError as error:
+        raise SystemExit(str(error)) from None
 
 
 if __name__ == "__main__":

@@ -80,7 +80,9 @@ def _section(config: ExperimentConfig, cells: Cells, folder: Path) -> Iterator[s
     if (folder / f"{policy.name}.gif").exists():
         yield f'<img src="policies/{policy.name}.gif" width="400" alt="The trained policy: {scene}">'
     yield ""
-    yield from (_measured(row), "")
+    where = benchmark_of(policy.name)
+    words = [f"+scene={where['scene']}", f"policy={policy.name}", "preset=benchmark", *where["overrides"]]
+    yield from (f"`blueprint-tune {' '.join(words)}`", "", _measured(row), "")
     if any(cell.curve for cell in row):
         (folder / f"{policy.name}.svg").write_text(standalone(_curves(policy.name, row)))
         yield from (f"![Success during training](policies/{policy.name}.svg)", "")

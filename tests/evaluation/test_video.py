@@ -12,6 +12,7 @@ from PIL import Image
 from blueprint_tune.config.compose import compose
 from blueprint_tune.envs.base import VecEnv
 from blueprint_tune.envs.factory import make_env
+from blueprint_tune.errors import SimulatorError
 from blueprint_tune.evaluation.video import FRAME_S, HEIGHT, MAX_BYTES, WIDTH, Film, film, to_gif
 
 
@@ -20,6 +21,20 @@ def env() -> VecEnv:
     return make_env(
         compose(["+scene=kitchen_001", "preset=smoke", "backend=pointmass", "backend.num_envs=2"]), 1
     )
+
+
+def test_physics_is_filmed_or_the_reason_tells_what_to_do() -> None:
+    words = ["+scene=kitchen_001", "preset=smoke", "backend.num_envs=2", "policy.episode_s=1.0"]
+    env = make_env(compose(words), 1)
+    try:
+        shown = film(env, lambda o: torch.ones(len(o), env.num_actions), seed=7)
+    except SimulatorError as error:
+        reason = str(error)
+        assert "MUJOCO_GL" in reason
+        return
+    changed = (shown.frames[0] != shown.frames[-1]).any(axis=2).mean()
+    assert 0 < changed < 0.5, "the robot moves, the camera does not"
+    assert len(to_gif(shown)) <= MAX_BYTES
 
 
 def frames_of(data: bytes) -> list[Image.Image]:

@@ -95,6 +95,15 @@ def test_without_a_renderer_the_reason_is_kept_and_the_run_goes_on(
     assert finalist.video() == {"video": None}
 
 
+def test_a_film_that_fails_does_not_fail_the_run(finalist: Finalist, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*size: object) -> None:
+        raise SimulatorError("the screen went dark\nlong story")
+
+    finalist.picture()
+    monkeypatch.setattr(finalist._env, "render", fail)
+    assert finalist.video() == {"video": None, "video_missing": "the screen went dark"}
+
+
 def test_an_onnx_policy_that_behaves_otherwise_is_refused(finalist: Finalist) -> None:
     finalist.benchmark()
     finalist.export()
