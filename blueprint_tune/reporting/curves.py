@@ -20,6 +20,8 @@ from blueprint_tune.errors import ObjectNotFound
 Floats = NDArray[np.float64]
 SUCCESS = "eval/success_rate"
 """The metric trials are compared by."""
+EVALUATED_AT = "eval/at_env_steps"
+"""Env steps at which it was measured; reports between two evaluations repeat the last."""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ from blueprint_tune.reporting.svg import ACCENT, INK, MUTED, SERIES, style, to_s
 from blueprint_tune.reporting.views import short
 
 Floats = NDArray[np.float64]
+_SINGLE_POINTS = 40
+"""A curve of fewer points shows where they are."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def success_plot(
             axes.plot(
                 default.x, default.y, color=INK, linewidth=1.4, linestyle=(0, (4, 3)), label=default.label
             )
-        marker = "o" if len(best.x) < 40 else None
+        marker = "o" if len(best.x) < _SINGLE_POINTS else None
         axes.plot(
             best.x, best.y, color=ACCENT, linewidth=2.4, marker=marker, markersize=3.5, label=best.label
         )
@@ -109,7 +111,10 @@ def lines_plot(name: str, title: str, lines: Sequence[Line]) -> str:
         ranked = sorted(lines, key=lambda line: -line.y[-1] if len(line.y) else 0.0)
         for number, line in enumerate(ranked):
             dash = "-" if number < len(SERIES) else (0, (3, 2))
-            axes.plot(line.x, line.y, color=SERIES[number % len(SERIES)], linestyle=dash, label=line.label)
+            color, marker = SERIES[number % len(SERIES)], "o" if len(line.x) < _SINGLE_POINTS else None
+            axes.plot(
+                line.x, line.y, color=color, linestyle=dash, marker=marker, markersize=3.5, label=line.label
+            )
         axes.axhline(0.0, color=MUTED, linewidth=0.8)
         axes.set(xlabel="env steps")
         axes.set_xlim(left=0)

@@ -15,7 +15,7 @@ from benchlib.table import Cell, Cells, pooled, read_cells, table, write_cells
 from blueprint_tune.config.compose import compose
 from blueprint_tune.config.identity import input_hash, provenance
 from blueprint_tune.errors import BlueprintTuneError
-from blueprint_tune.reporting.curves import SUCCESS, read_trial
+from blueprint_tune.reporting.curves import EVALUATED_AT, SUCCESS, read_trial
 from blueprint_tune.tasks.spec import bind_task
 from blueprint_tune.tuning.folder import ExperimentFolder
 from blueprint_tune.tuning.session import available_cpus
@@ -116,7 +116,8 @@ def cell_of(result: RunResult, seed: int, question: str, known: dict[str, Any], 
     """What is kept of a finished experiment."""
     trial = next(t for t in result.trials if t.trial_id == result.best_trial)
     folder = ExperimentFolder(result.path).trials / trial.trial_id
-    steps, rates = read_trial(folder, trial.trial_id, trial.status, trial.sample).series(SUCCESS)
+    curves = read_trial(folder, trial.trial_id, trial.status, trial.sample)
+    evaluated = dict(zip(*(v.tolist() for v in curves.series(SUCCESS, against=EVALUATED_AT)), strict=True))
     return Cell(
         seed=seed,
         successes=int(result.metrics["successes"]),
@@ -128,7 +129,7 @@ def cell_of(result: RunResult, seed: int, question: str, known: dict[str, Any], 
         input_hash=question,
         commit=f"{str(known['git_commit'])[:12]}{'+' if known['git_dirty'] else ''}",
         cpus=cpus,
-        curve=tuple(zip(steps.tolist(), rates.round(4).tolist(), strict=True)),
+        curve=tuple((steps, round(rate, 4)) for steps, rate in evaluated.items()),
     )
 
 

@@ -31,7 +31,7 @@ class Cell:
         seed: of the training. successes, episodes: of the benchmark. zero, random: success rates of the
             baselines on the same starts. env_steps, training_s: of the training. input_hash: of the
             question asked. commit: measured at. cpus: that the training had.
-        curve: (env steps, success of the selection evaluation) of every report.
+        curve: (env steps, success) of every selection evaluation.
     """
 
     seed: int

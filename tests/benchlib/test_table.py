@@ -74,8 +74,9 @@ def test_what_is_kept_of_an_experiment(tmp_path):
     folder = tmp_path / "trials" / "b"
     folder.mkdir(parents=True)
     reports = [
-        {"env_steps": 2048, "eval/success_rate": 0.1},
-        {"env_steps": 4096, "eval/success_rate": 0.251},
+        {"env_steps": 2048, "eval/success_rate": 0.1, "eval/at_env_steps": 2048},
+        {"env_steps": 3072, "eval/success_rate": 0.1, "eval/at_env_steps": 2048},  # the last one, repeated
+        {"env_steps": 4096, "eval/success_rate": 0.251, "eval/at_env_steps": 4096},
     ]
     (folder / "result.json").write_text("".join(json.dumps(r) + "\n" for r in reports))
     kept = cell_of(result, 3, "abc", {"git_commit": "0123456789abcdef", "git_dirty": True}, cpus=1)
