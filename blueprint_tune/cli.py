@@ -80,18 +80,29 @@ def _run(words: list[str]) -> None:
     if config_dir is not None:
         paths.add_user_conf_dir(config_dir)
     arguments = _parse_flags(words)
+    flags = [word for word in words if word not in arguments.overrides]
     shows = arguments.info or arguments.shell_completion or arguments.hydra_help
     if not (shows or arguments.config_path or arguments.config_name):
         _check(arguments)
     register_resolvers()
     hydra_main = hydra.main(version_base="1.3", config_path=str(paths.conf_dir()), config_name="config")
     searchpath = searchpath_overrides([folder for folder in paths.user_conf_dirs() if folder.is_dir()])
-    flags = [word for word in words if word not in arguments.overrides]
-    program, sys.argv = sys.argv, [sys.argv[0], *arguments.overrides, *searchpath, *flags]
+    spelled, failed = arguments.overrides, list[str]()
+    if arguments.multirun:
+        from blueprint_tune.config.axes import without_globs
+
+        spelled = without_globs(spelled)
+
+    def task(tree: Any) -> None:
+        _experiment(tree, failed if arguments.multirun else None)
+
+    program, sys.argv = sys.argv, [sys.argv[0], *spelled, *searchpath, *flags]
     try:
-        hydra_main(_experiment)()
+        hydra_main(task)()
     finally:
         sys.argv = program
+    if failed:
+        raise BlueprintTuneError("\n".join(["These experiments failed, for the reasons above:", *failed]))
 
 
 def _parse_flags(words: list[str]) -> Namespace:
@@ -108,50 +119,64 @@ def _parse_flags(words: list[str]) -> Namespace:
 
 def _check(arguments: Namespace) -> None:
     """Report every mistake of the command at once, before Hydra would report the first."""
-    problems: list[str] = []
     if arguments.cfg:  # shows what composes, without the schema
         from blueprint_tune.config.tree import load
 
         problems = load(arguments.overrides, complete=False).problems
+    elif arguments.multirun:
+        problems = _mistakes_of_all(arguments.overrides)
     else:
         from blueprint_tune.config.compose import inspect
 
-        for overrides in _experiments(arguments) if arguments.multirun else [arguments.overrides]:
-            problems += inspect(overrides)[1]
+        problems = inspect(arguments.overrides)[1]
     if problems:
         from blueprint_tune.config.suggest import join_problems
 
         raise ConfigError(join_problems(problems))
 
 
-def _experiments(arguments: Namespace) -> list[list[str]]:
-    """The experiments of a ``-m`` command, each with its overrides."""
-    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
+def _mistakes_of_all(overrides: list[str]) -> list[str]:
+    """What is wrong with the experiments of a ``-m`` command.
 
+    A file that was not named but found by ``glob(…)`` may not fit the others (a policy type that this robot
+    cannot do): as long as another one does, its experiment fails when its turn comes.
+    """
+    from blueprint_tune.config.axes import combinations
+    from blueprint_tune.config.compose import inspect
+    from blueprint_tune.config.tree import load
+
+    jobs = combinations(overrides)
+    found = [(job, inspect(job.overrides)[1]) for job in jobs]
+    excusable = any(not problems for _, problems in found)
+    return [
+        problem
+        for job, problems in found
+        for problem in problems
+        if not (excusable and job.broad) or load(job.overrides, complete=False).problems
+    ]
+
+
+def _experiment(tree: Any, failed: list[str] | None) -> None:
+    """Hydra's task: one composed experiment, from typed configuration to published policy.
+
+    Where it is one of several, a failure is added to ``failed`` and the next one's turn comes.
+    """
+    from hydra.core.hydra_config import HydraConfig
+
+    overrides = list(HydraConfig.get().overrides.task)
     try:
-        parsed = OverridesParser.create().parse_overrides(arguments.overrides)
-        return [list(job) for batch in BasicSweeper.split_arguments(parsed, None) for job in batch]
-    except HydraException as error:
-        raise ConfigError(str(error).splitlines()[0]) from error
-
-
-def _experiment(tree: Any) -> None:
-    """Hydra's task: one composed experiment, from typed configuration to published policy."""
-    try:
-        from hydra.core.hydra_config import HydraConfig
-
         from blueprint_tune.config.compose import complete
         from blueprint_tune.config.tree import plain
 
-        overrides = list(HydraConfig.get().overrides.task)
         config = complete(plain(tree), overrides)
         from blueprint_tune.pipeline import run_experiment
 
         run_experiment(config, overrides)
     except BlueprintTuneError as error:  # Hydra would print a traceback and exit 1
-        raise SystemExit(report_error(error)) from error
+        status = report_error(error)
+        if failed is None:
+            raise SystemExit(status) from error
+        failed.append(f"  {' '.join(overrides)}")
 
 
 def _resume(words: list[str]) -> None:

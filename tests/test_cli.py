@@ -137,6 +137,19 @@ def test_multirun_finds_the_mistakes_of_all_before_the_first(
     assert calls == []
 
 
+def test_a_glob_starts_every_policy_type_and_a_failure_stops_no_other(
+    pipeline: Callable[..., list[object]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls = pipeline(TrainingDiverged("Observation 'goal' became NaN."))
+    assert run("-m", SCENE, "preset=smoke", "policy=glob([p*,dr*])") == 2
+    text = capsys.readouterr().err
+    named = [c.policy.name for c in calls if isinstance(c, ExperimentConfig)]
+    assert named == ["drawer_manipulation", "panel_interaction", "precision_insertion"]
+    assert "robot 'franka' stands still; policy 'pallet_handling' drives." in text
+    assert text.count("became NaN") == 3
+    assert text.count("  +scene=kitchen_001 preset=smoke policy=") == 4 and "Traceback" not in text
+
+
 BAD = [
     (["+scene=kitchn_001"], "Did you mean 'kitchen_001'?"),
     ([SCENE, "policy=dish_loadin"], "there is no policy 'dish_loadin'"),
@@ -154,6 +167,8 @@ BAD = [
     (["resume"], "resume takes one experiment"),
     ([SCENE, "seed=1,2"], "with -m"),
     (["-m", SCENE, "x[=1"], "x[=1"),
+    (["-m", SCENE, "policy=glob(d*)", "agent.learning_rte=1"], "Did you mean 'agent.learning_rate'?"),
+    (["-m", SCENE, "policy=glob(*)", "policy.episod_s=1"], "Did you mean 'policy.episode_s'?"),
 ]
 
 
