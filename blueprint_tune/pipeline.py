@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from blueprint_tune.dossier import Dossier
     from blueprint_tune.publish import PublishedPaths
     from blueprint_tune.tuning.records import TrialRecord
-    from blueprint_tune.tuning.session import RaySession
+    from blueprint_tune.tuning.session import Lent, RaySession
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,14 @@ class RunResult:
     duration_s: float
 
 
-def run_experiment(cfg: ExperimentConfig, overrides: Sequence[str] = ()) -> RunResult:
+def run_experiment(
+    cfg: ExperimentConfig, overrides: Sequence[str] = (), lent: Lent | None = None
+) -> RunResult:
     """Run one experiment from config to published policy; ``overrides`` are what the user typed.
 
-    The same input again goes on where it stopped, or gives the finished result. Raises BlueprintTuneError for
-    what the user can act on and KeyboardInterrupt after Ctrl-C.
+    ``lent`` is the share of a batch's Ray to run on. The same input again goes on where it stopped, or gives
+    the finished result. Raises BlueprintTuneError for what the user can act on and KeyboardInterrupt after
+    Ctrl-C.
     """
     cfg = anchored(cfg)
     with Progress(cfg.logger.progress, f"{cfg.scene.id} {cfg.policy.name}") as progress:
@@ -61,7 +64,7 @@ def run_experiment(cfg: ExperimentConfig, overrides: Sequence[str] = ()) -> RunR
         task = bind_task(cfg)
         space = load_searchspace(cfg.searchspace, cfg)
         folder, _ = open_folder(cfg, describe(cfg, space, task.scene.digest, overrides))
-        result = _finish(cfg, task, folder, progress)
+        result = _finish(cfg, task, folder, progress, lent)
     summarise(result)
     return result
 
@@ -87,20 +90,30 @@ def resume_experiment(path: Path | str) -> RunResult:
     return result
 
 
-def _finish(cfg: ExperimentConfig, task: TaskSpec, folder: ExperimentFolder, progress: Progress) -> RunResult:
+def _finish(
+    cfg: ExperimentConfig,
+    task: TaskSpec,
+    folder: ExperimentFolder,
+    progress: Progress,
+    lent: Lent | None = None,
+) -> RunResult:
     """Every stage that has not been done yet."""
     if folder.state() == "finished":
         return _offer(cfg, task, folder, progress)
     try:
         with folder.claimed():
-            return _carry_on(cfg, task, folder, progress)
+            return _carry_on(cfg, task, folder, progress, lent)
     except KeyboardInterrupt:
         progress.note(f"Stopped. Continue with:  blueprint-tune resume {folder.path}")
         raise
 
 
 def _carry_on(
-    cfg: ExperimentConfig, task: TaskSpec, folder: ExperimentFolder, progress: Progress
+    cfg: ExperimentConfig,
+    task: TaskSpec,
+    folder: ExperimentFolder,
+    progress: Progress,
+    lent: Lent | None,
 ) -> RunResult:
     from blueprint_tune.dossier import Dossier
     from blueprint_tune.tuning.records import elapsed_s
@@ -111,7 +124,7 @@ def _carry_on(
     progress.stage("starting Ray")
     from blueprint_tune.tuning.experiment import run_search
 
-    with RaySession(cfg.cluster, folder.log, min_cpus(folder)) as session:
+    with RaySession(cfg.cluster, folder.log, min_cpus(folder), lent) as session:
         records = run_search(cfg, folder.read()[1], folder, session, progress)
         dossier = Dossier(cfg, task, folder, folder.tree(), records)
         outcome = _outcome(dossier, session, progress)

@@ -39,7 +39,7 @@ _STAGES = (
 def prove(
     job: Job, folder: ExperimentFolder, progress: Progress, cpus: float, expected_s: float
 ) -> dict[str, Any]:
-    """Run all stages on the connected Ray and return what they found, ``timings_s`` among it.
+    """Run all stages on the connected Ray; returns what they found, ``timings_s`` and ``cpus`` among it.
 
     Raises the BlueprintTuneError that a stage raised.
     """
@@ -60,7 +60,7 @@ def prove(
     finally:
         with contextlib.suppress(Exception):
             ray.kill(finalist)
-    outcome["timings_s"] = timings
+    outcome |= {"timings_s": timings, "cpus": cpus}
     write_json(folder.evaluation / OUTCOME_FILE, outcome)
     return outcome
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -65,6 +66,17 @@ def min_cpus(folder: ExperimentFolder) -> int:
     """CPUs that a resumed search needs Ray to have, whatever machine it now runs on."""
     saved = saved_shape(folder)
     return 1 if saved is None else max(1, int(saved.cpus_per_trial))
+
+
+def least_cpus(cfg: ExperimentConfig, folder: ExperimentFolder) -> int:
+    """CPUs that an experiment waits for before it starts among others.
+
+    An interrupted one takes as many as before, because Ray restores its trials' requests.
+    """
+    saved, wanted = saved_shape(folder), cfg.sweep.cpus_per_trial
+    if saved is not None and not folder.records.exists():
+        return max(1, math.ceil(saved.cpus_per_trial * saved.concurrent))
+    return 1 if isinstance(wanted, str) else max(1, math.ceil(wanted))
 
 
 def restorable(trials: Path) -> bool:

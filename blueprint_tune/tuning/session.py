@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import os
 import secrets
@@ -44,6 +45,13 @@ class Cpus(NamedTuple):
     largest_node: int
 
 
+class Lent(NamedTuple):
+    """A share of a running Ray: where it answers, and the CPUs of it that an experiment may use."""
+
+    address: str
+    cpus: int
+
+
 def available_cpus() -> int:
     """CPUs this process may use: its affinity, and a container's quota where there is one."""
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -60,9 +68,17 @@ class RaySession:
     as it is and left running.
     """
 
-    def __init__(self, cluster: ClusterConfig, log: Path, min_cpus: int = 1) -> None:
-        """``log`` receives what Ray and Tune have to say; ``min_cpus`` is what the largest trial needs."""
+    def __init__(
+        self, cluster: ClusterConfig, log: Path, min_cpus: int = 1, lent: Lent | None = None
+    ) -> None:
+        """``log`` receives what Ray and Tune have to say; ``min_cpus`` is what the largest trial needs.
+
+        ``lent`` is the share of a Ray that a batch started, used instead of what ``cluster`` says.
+        """
         self._cluster, self._log, self._min_cpus = cluster, log, min_cpus
+        self._lent = lent
+        if lent is not None:
+            self._cluster = dataclasses.replace(cluster, address=lent.address)
         self._temp: Path | None = None
         self._started = False
         self._handler: logging.Handler | None = None
@@ -94,7 +110,9 @@ class RaySession:
 
     @property
     def private_cpus(self) -> int | None:
-        """CPUs that a private Ray will have; None for a cluster, which has to be asked."""
+        """CPUs that a private Ray will have, or a batch lends; None for a cluster, which has to be asked."""
+        if self._lent is not None:
+            return self._lent.cpus
         if self._cluster.address is not None:
             return None
         return max(self._cluster.num_cpus or available_cpus(), self._min_cpus)
@@ -114,7 +132,15 @@ class RaySession:
         if self._handler is None:
             self._handler = quieten(self._log)
         nodes = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
-        return Cpus(sum(nodes), max(nodes))
+        share = sum(nodes) if self._lent is None else self._lent.cpus
+        return Cpus(min(sum(nodes), share), min(max(nodes), share))
+
+    def lend(self, cpus: int) -> Lent:
+        """A share of this session's Ray for another process on this machine."""
+        import ray
+
+        address = self._cluster.address or ray.get_runtime_context().gcs_address
+        return Lent(address, cpus)
 
     def _set_environment(self, settings: Mapping[str, str], override: bool = False) -> None:
         """Set what the user has not set, until the session ends."""
