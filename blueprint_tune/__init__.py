@@ -1,7 +1,8 @@
 """blueprint-tune: a robot-manipulation policy is a line of config.
 
 ``run(["+scene=kitchen_001", "sweep=asha"])`` trains, proves, exports, reports and publishes;
-``resume(path)`` continues what was interrupted. Nothing heavy is imported until then.
+``resume(path)`` continues what was interrupted, ``batch([..., "policy=all"])`` runs one experiment for each
+combination of values. Nothing heavy is imported until then.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from blueprint_tune.batches.run import BatchResult
     from blueprint_tune.pipeline import RunResult
 
-__all__ = ["resume", "run"]
+__all__ = ["batch", "resume", "run"]
 
 
 def run(overrides: Sequence[str]) -> RunResult:
@@ -34,3 +36,13 @@ def resume(path: Path | str) -> RunResult:
     from blueprint_tune.pipeline import resume_experiment
 
     return resume_experiment(path)
+
+
+def batch(overrides: Sequence[str], at_once: int | None = None) -> BatchResult:
+    """Run one experiment for each combination of values in ``overrides``, ``at_once`` at most.
+
+    An experiment that fails is a row of the result. Raises BlueprintTuneError when there is nothing to run.
+    """
+    from blueprint_tune.batches.run import run_batch
+
+    return run_batch(overrides, at_once)

@@ -229,8 +229,36 @@ def _resume_help() -> str:
     )
 
 
+def _batch(words: list[str]) -> None:
+    from blueprint_tune.batches.commands import batch
+
+    batch(words)
+
+
+def _batch_help() -> str:
+    from blueprint_tune.batches.commands import BATCH_HELP
+
+    return BATCH_HELP
+
+
+def _leaderboard(words: list[str]) -> None:
+    from blueprint_tune.batches.commands import leaderboard
+
+    leaderboard(words)
+
+
+def _leaderboard_help() -> str:
+    from blueprint_tune.batches.commands import LEADERBOARD_HELP
+
+    return LEADERBOARD_HELP
+
+
 VERBS = {
     "run": Verb("run OVERRIDES…", "train, evaluate the best, export, report, publish", _run, _run_help),
     "resume": Verb("resume EXPERIMENT", "continue an interrupted experiment", _resume, _resume_help),
+    "batch": Verb("batch OVERRIDES…", "one experiment per policy type (or any axis)", _batch, _batch_help),
+    "leaderboard": Verb(
+        "leaderboard [FOLDER…]", "all experiments in one table and page", _leaderboard, _leaderboard_help
+    ),
 }
 """Subcommands by name; a new one is an entry here."""

@@ -42,7 +42,7 @@ def run_help(verbs: Mapping[str, tuple[str, str]]) -> str:
     """The program's help; ``verbs`` maps each name to its usage and summary."""
     spaces = sorted({path.stem for folder in paths.searchspace_dirs() for path in folder.glob("*.yaml")})
     return _TEMPLATE.format(
-        verbs="\n".join(f"  {usage:<18} {summary}" for usage, summary in verbs.values()),
+        verbs="\n".join(f"  {usage:<22} {summary}" for usage, summary in verbs.values()),
         groups="\n".join(_options(group, paths.group_options(group)) for group in paths.GROUPS),
         searchspaces=_options("searchspace", spaces),
     )

@@ -20,7 +20,8 @@ from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.config.searchspace import load_searchspace
 from blueprint_tune.config.validate import to_dict
 
-_NOT_THE_QUESTION = ("name", "output_dir", "force", "preset", "searchspace", "storage", "logger", "cluster")
+NOT_THE_QUESTION = ("name", "output_dir", "force", "preset", "searchspace", "storage", "logger", "cluster")
+"""Settings that change where an experiment runs and what it is called, and nothing of its result."""
 _LIBRARIES = (
     "mujoco",
     "torch",
@@ -69,7 +70,7 @@ def provenance() -> dict[str, Any]:
 
 
 def _question(config: ExperimentConfig, scene_digest: str) -> dict[str, Any]:
-    tree = {key: value for key, value in to_dict(config).items() if key not in _NOT_THE_QUESTION}
+    tree = {key: value for key, value in to_dict(config).items() if key not in NOT_THE_QUESTION}
     tree["scene"] = {**tree["scene"], "manifest": None, "digest": scene_digest}  # by content, not by path
     tree["robot"] = {**tree["robot"], "model": _robot_digest(config.robot.model)}
     if config.robot.hand is not None and config.robot.hand.model is not None:

@@ -319,6 +319,9 @@ class ClusterConfig:
     address: str | None
     """null = a private Ray on this machine for the length of the run."""
     num_cpus: Count | None
+    cpu_hour_price: NonNegative | None = None
+    """Of one CPU, in any currency, for the leaderboard; null = it tells hours alone."""
+    gpu_hour_price: NonNegative | None = None
 
 
 @dataclass(config=STRICT)

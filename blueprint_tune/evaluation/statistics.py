@@ -46,3 +46,20 @@ def bootstrap_interval(
     tail = (1.0 - confidence) / 2.0
     low, high = np.quantile(values[picks].mean(axis=1), [tail, 1.0 - tail])
     return float(low), float(high)
+
+
+def difference_interval(
+    successes_a: int, n_a: int, successes_b: int, n_b: int, confidence: float = 0.95
+) -> tuple[float, float]:
+    """The interval of rate b minus rate a of two independent samples: Wilson's intervals combined.
+
+    R. G. Newcombe, "Interval estimation for the difference between independent proportions", Statistics in
+    Medicine 17 (1998) 873-890, method 10: with Wilson's bounds l and u of each rate p the bounds are
+    ``d - sqrt((p_b - l_b)² + (u_a - p_a)²)`` and ``d + sqrt((u_b - p_b)² + (p_a - l_a)²)``.
+
+    Raises ValueError where :func:`wilson_interval` does.
+    """
+    low_a, high_a = wilson_interval(successes_a, n_a, confidence)
+    low_b, high_b = wilson_interval(successes_b, n_b, confidence)
+    a, b = successes_a / n_a, successes_b / n_b
+    return b - a - math.hypot(b - low_b, high_a - a), b - a + math.hypot(high_b - b, a - low_a)

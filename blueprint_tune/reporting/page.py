@@ -6,43 +6,38 @@ import base64
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from blueprint_tune.reporting import views
 from blueprint_tune.reporting.curves import SUCCESS, TrialCurves
+from blueprint_tune.reporting.html import templates
 from blueprint_tune.reporting.plots import Line, Range, interval_plot, lines_plot, small_plot, success_plot
 from blueprint_tune.reporting.report import ReportData
 
 
 def render(report: ReportData) -> str:
     """The page as text."""
-    environment = Environment(
-        loader=PackageLoader("blueprint_tune.reporting"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["setting"] = views.setting
-    environment.filters["duration"] = views.duration
-    return environment.get_template("report.html.j2").render(
-        report=report,
-        verdict=views.verdict(report.benchmark),
-        facts=facts(report),
-        trials=views.trial_table(report.trials, report.best_trial),
-        seeds=views.seed_rows(report.benchmark),
-        actions=views.action_rows(report.policy),
-        indicators=views.indicator_rows(report.benchmark),
-        provenance=views.provenance_rows(report.provenance),
-        config=views.config_lines(report.config, list(report.changes)),
-        picture=_data_url("png", report.picture_png),
-        video=_data_url("gif", report.video_gif),
-        intervals=Markup(interval_plot(ranges(report.benchmark))),
-        success=Markup(success_plot(*success_lines(report))),
-        weighted=_weighted(report.best),
-        terms=[Markup(plot) for plot in _term_plots(report.best)],
-        health=[Markup(plot) for plot in _health_plots(report.best)],
+    return (
+        templates()
+        .get_template("report.html.j2")
+        .render(
+            report=report,
+            verdict=views.verdict(report.benchmark),
+            facts=facts(report),
+            trials=views.trial_table(report.trials, report.best_trial),
+            seeds=views.seed_rows(report.benchmark),
+            actions=views.action_rows(report.policy),
+            indicators=views.indicator_rows(report.benchmark),
+            provenance=views.provenance_rows(report.provenance),
+            config=views.config_lines(report.config, list(report.changes)),
+            picture=_data_url("png", report.picture_png),
+            video=_data_url("gif", report.video_gif),
+            intervals=Markup(interval_plot(ranges(report.benchmark))),
+            success=Markup(success_plot(*success_lines(report))),
+            weighted=_weighted(report.best),
+            terms=[Markup(plot) for plot in _term_plots(report.best)],
+            health=[Markup(plot) for plot in _health_plots(report.best)],
+        )
     )
 
 

@@ -173,7 +173,7 @@ def open_folder(cfg: ExperimentConfig, document: dict[str, Any]) -> tuple[Experi
 
     Raises ConfigError if the name belongs to another input or the folder cannot be written.
     """
-    folder = ExperimentFolder(Path(cfg.output_dir) / _checked(document["name"]))
+    folder = ExperimentFolder(Path(cfg.output_dir) / check_name(document["name"]))
     try:
         _refuse_foreign(folder, document["input_hash"])
         if cfg.force and folder.state() != "new":
@@ -193,7 +193,8 @@ def open_folder(cfg: ExperimentConfig, document: dict[str, Any]) -> tuple[Experi
     return folder, state
 
 
-def _checked(name: str) -> str:
+def check_name(name: str) -> str:
+    """``name``, which can be a folder's on every system. Raises ConfigError if it cannot."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", name):
         raise ConfigError(
             f"name={name!r}: a name is up to 128 letters, digits, '-', '_' and '.', "

@@ -125,7 +125,7 @@ class Progress:
 
     def screen(self) -> RenderableType:
         """The live screen."""
-        head = Text.assemble((self.title, "bold"), f"   {_clock(self.elapsed_s)} elapsed{self._left(', ')}")
+        head = Text.assemble((self.title, "bold"), f"   {clock(self.elapsed_s)} elapsed{self._left(', ')}")
         parts: list[RenderableType] = [head]
         if self.trials:
             parts.append(self._table())
@@ -145,7 +145,7 @@ class Progress:
 
     def _line(self, text: str) -> None:
         if self.mode == "lines":
-            self.console.print(f"[{_clock(self.elapsed_s)}] {text}", markup=False, soft_wrap=True)
+            self.console.print(f"[{clock(self.elapsed_s)}] {text}", markup=False, soft_wrap=True)
             sys.stdout.flush()
 
     def _trial_line(self, trial: TrialProgress) -> str:
@@ -198,6 +198,7 @@ def _short(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """ "04:05", "1:04:05"."""
     minutes, rest = divmod(int(seconds), 60)
     return f"{minutes:02d}:{rest:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
