@@ -56,7 +56,7 @@ class Outlook:
         return seconds + (0.0 if trials else START_S)
 
     def remaining_s(self, items: Iterable[Item]) -> float | None:
-        """Of the whole batch: the longest of what runs, or all that is left on as many CPUs; None = unknown."""
+        """Of the batch: the longest of what runs, or all that is left on as many CPUs; None = unknown."""
         left = [(item, self.left_s(item)) for item in items]
         if any(seconds is None for _, seconds in left):
             return None

@@ -79,11 +79,8 @@ def result(row: Mapping[str, Any]) -> str:
 
 
 def trials(row: Mapping[str, Any]) -> str:
-    """ "8: 3 completed, 5 stopped"."""
-    counts_ = row["trials"]
-    if set(counts_) <= {"begun"}:
-        return f"{counts_.get('begun', 0)} begun"
-    return f"{sum(counts_.values())}: " + ", ".join(f"{n} {status}" for status, n in counts_.items())
+    """ "3 completed, 5 stopped"."""
+    return ", ".join(f"{n} {status}" for status, n in row["trials"].items() if n)
 
 
 def counts(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
