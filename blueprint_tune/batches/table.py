@@ -9,7 +9,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from blueprint_tune.reporting.leaderboard import cost, cost_columns, place_cell, place_columns, result
+from blueprint_tune.reporting.leaderboard import (
+    cost,
+    cost_columns,
+    place_cell,
+    place_columns,
+    result,
+    shared_place,
+)
 from blueprint_tune.reporting.views import MISSING, duration, number
 
 Row = Mapping[str, Any]
@@ -28,6 +35,8 @@ def show_board(board: Mapping[str, Any], console: Console) -> None:
     """A line for each experiment, then why some failed or were left out."""
     rows: Sequence[Row] = board["rows"]
     console.print(f"\n{board['title']}", style="bold", markup=False, soft_wrap=True)
+    if shared := shared_place(rows):
+        console.print(shared, style="dim", markup=False, soft_wrap=True)
     console.print(_table(rows))
     for row in rows:
         for reason in [row["reason"]] if row["reason"] else row["failures"]:
@@ -49,7 +58,7 @@ def _table(rows: Sequence[Row]) -> Table:
     places, costs = place_columns(rows), cost_columns(rows)
     compared = any(row["change"] for row in rows)
     for name in [*places, "success", "state", *(["since the last batch"] if compared else [])]:
-        table.add_column(name, no_wrap=name != "since the last batch")
+        table.add_column(name, overflow="fold", no_wrap=name in ("success", "state"))
     for name in ("time", *(heading for _, heading in costs), "env steps"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:

@@ -16,7 +16,6 @@ from blueprint_tune.reporting.views import MISSING, number, percent, setting
 
 _SORT = (Path(__file__).parent / "templates" / "sort.js").read_text()
 _PLACE = ("scene", "policy", "robot", "sweep", "seed")
-_ALWAYS = ("scene", "policy")
 
 
 def render_leaderboard(board: Mapping[str, Any], folder: Path | None = None) -> str:
@@ -36,6 +35,7 @@ def render_leaderboard(board: Mapping[str, Any], folder: Path | None = None) -> 
             },
             links={row["path"]: _link(row["report"], folder) for row in rows if row["report"]},
             counts=counts(rows),
+            shared=shared_place(rows),
             costs=cost_columns(rows),
             result=result,
             trials=trials,
@@ -48,15 +48,26 @@ def render_leaderboard(board: Mapping[str, Any], folder: Path | None = None) -> 
 
 
 def place_columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Scene and policy, what else differs between the rows, and the axes of their batches."""
-    differing = [name for name in _PLACE if name in _ALWAYS or len({row[name] for row in rows}) > 1]
+    """The policy, what else differs between the rows, and the axes of their batches.
+
+    Where these do not tell all rows apart, also their names.
+    """
+    differing = [name for name in _PLACE if name == "policy" or len({row[name] for row in rows}) > 1]
     axes = dict.fromkeys(key for row in rows for key in row["axes"])
-    return [*differing, *(key for key in axes if key not in _PLACE)]
+    columns = [*differing, *(key for key in axes if key not in _PLACE)]
+    told_apart = {tuple(place_cell(row, column) for column in columns) for row in rows}
+    return columns if len(told_apart) == len(rows) else [*columns, "name"]
+
+
+def shared_place(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What all rows have in common: "scene kitchen_001, robot franka, …"."""
+    columns = place_columns(rows)
+    return ", ".join(f"{name} {rows[0][name]}" for name in _PLACE if rows and name not in columns)
 
 
 def place_cell(row: Mapping[str, Any], column: str) -> str:
     """What stands in one of :func:`place_columns`."""
-    return str(row[column] if column in _PLACE else row["axes"].get(column, MISSING))
+    return str(row[column] if column in (*_PLACE, "name") else row["axes"].get(column, MISSING))
 
 
 def cost_columns(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:

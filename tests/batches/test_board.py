@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -99,6 +101,9 @@ def test_the_page_needs_no_network_and_escapes_what_it_shows(
 ) -> None:
     path = experiment("one", successes=90)
     html = batch(tmp_path, "2030", item(path), refused=(REFUSED,)).page.read_text()
+    script = html.partition("<script>")[2].partition("</script>")[0]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert "addEventListener" in script and f"script-src 'sha256-{digest}'" in html
     assert not re.search(r"(src|href)=\"(https?:)?//", html)
     assert "no role &#39;wing&#39; &amp; no &lt;b&gt;air&lt;/b&gt;" in html and "refused" in html
     assert "90% (83–94%)" in html and "left: 82.6%; width: 11.9%" in html

@@ -13,7 +13,7 @@ import pytest
 from blueprint_tune.config.schema import ClusterConfig
 from blueprint_tune.errors import ConfigError
 from blueprint_tune.tuning import session
-from blueprint_tune.tuning.session import RaySession, available_cpus
+from blueprint_tune.tuning.session import Lent, RaySession, available_cpus
 
 
 def free_port() -> int:
@@ -48,6 +48,8 @@ def test_cpus_of_a_private_ray_are_known_before_it_starts(tmp_path: Path) -> Non
     assert cpus(ClusterConfig(None, 3)) == 3
     assert cpus(ClusterConfig(None, 3), least=8) == 8, "a resumed trial keeps the CPUs it was given"
     assert cpus(ClusterConfig("10.0.0.1:6379", None)) is None
+    lent = RaySession(ClusterConfig(None, 8), tmp_path / "log", lent=Lent("10.0.0.1:6379", 2))
+    assert lent.private_cpus == 2, "no more than the batch lends"
 
 
 def test_the_environment_is_left_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
