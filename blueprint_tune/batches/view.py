@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console, Group, RenderableType
@@ -134,7 +133,9 @@ class View:
         state: str = item.state
         if standing is None:
             return item.name, "starting" if state == "running" else state
-        if state == "running":
+        if item.offered and state == "running":
+            state = "offering"
+        elif state == "running":
             state = {"training": "training", "proving": "evaluating"}.get(standing.stage, "starting")
         rate = standing.best if standing.success_rate is None else standing.success_rate
         return (
@@ -145,11 +146,3 @@ class View:
             percent(rate),
             duration(left) if left is not None and item.state == "running" else "",
         )
-
-
-def short_path(path: Path) -> str:
-    """Relative to the working directory where that is shorter."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
