@@ -24,7 +24,7 @@ from blueprint_tune.config.suggest import join_problems
 from blueprint_tune.dossier import now
 from blueprint_tune.errors import ConfigError
 from blueprint_tune.tuning.folder import ExperimentFolder, check_name
-from blueprint_tune.tuning.resources import least_cpus
+from blueprint_tune.tuning.resources import least_cpus, min_cpus
 from blueprint_tune.tuning.session import Lent, RaySession
 
 MEMORY_PER_EXPERIMENT = 1.2e9
@@ -144,7 +144,7 @@ def _run(
         for entry, item in zip(entries, record.experiments, strict=True)
     ]
     cluster, mode = entries[0].cfg.cluster, entries[0].cfg.logger.progress
-    least = max(request.least_cpus for request in requests)
+    least = max(min_cpus(entry.folder) for entry in entries)
     with (
         View(record.experiments, folder, outlook, mode, console) as view,
         RaySession(cluster, folder.log, least) as session,

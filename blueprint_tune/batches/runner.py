@@ -94,7 +94,8 @@ class Runner:
             if self.stopped or len(self._running) >= self._at_once:
                 return
             room = min(len(self._waiting), self._at_once - len(self._running))
-            cpus = share(self._cpus - sum(d.cpus for d in self._running), room, request.least_cpus)
+            least = min(request.least_cpus, self._cpus)  # one that wants more says so when it starts
+            cpus = share(self._cpus - sum(d.cpus for d in self._running), room, least)
             if cpus:
                 self._waiting.remove(request)
                 driver = self._start(request, cpus)
