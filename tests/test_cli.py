@@ -168,7 +168,7 @@ BAD = [
     ([SCENE, "seed=1,2"], "with -m"),
     (["-m", SCENE, "x[=1"], "x[=1"),
     (["-m", SCENE, "policy=glob(d*)", "agent.learning_rte=1"], "Did you mean 'agent.learning_rate'?"),
-    (["-m", SCENE, "policy=glob(*)", "policy.episod_s=1"], "Did you mean 'policy.episode_s'?"),
+    (["-m", SCENE, "policy=glob(p*)", "policy.episod_s=1"], "Did you mean 'policy.episode_s'?"),
 ]
 
 
