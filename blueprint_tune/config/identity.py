@@ -22,7 +22,7 @@ from blueprint_tune.config.searchspace import load_searchspace
 from blueprint_tune.config.validate import to_dict
 
 NOT_THE_QUESTION = ("name", "output_dir", "force", "preset", "searchspace", "storage", "logger", "cluster")
-"""Settings that change where an experiment runs and what it is called, and nothing of its result."""
+"""Settings that say where and how a run happens, or that are resolved into others."""
 _LIBRARIES = (
     "mujoco",
     "torch",
@@ -74,22 +74,25 @@ def provenance() -> dict[str, Any]:
 
 def changed_since(recorded: Mapping[str, Any]) -> list[str]:
     """What of the code and the libraries is no longer as in a record of :func:`provenance`, in words."""
-    now = provenance()
-    changes = []
-    if recorded.get("code_digest") != now["code_digest"]:
-        changes.append(f"the program's code ({_code_name(recorded)} then, {_code_name(now)} now)")
-    before: dict[str, Any] = {
-        "Python": recorded.get("python"),
-        "processor": recorded.get("machine"),
-        **recorded.get("libraries", {}),
-    }
-    after = {"Python": now["python"], "processor": now["machine"], **now["libraries"]}
-    changes += [
-        f"{name} ({before[name]} then, {version} now)"
+    return [f"{what} ({then} then, {now} now)" for what, then, now in differing(recorded, provenance())]
+
+
+def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """What of the code and the libraries two records do not share, as (what, of one, of the other)."""
+    found = []
+    if one.get("code_digest") != other.get("code_digest"):
+        found.append(("the program's code", _code_name(one), _code_name(other)))
+    before, after = _versions(one), _versions(other)
+    return found + [
+        (name, before[name], version)
         for name, version in after.items()
-        if before.get(name) not in (None, version)
+        if before.get(name) not in (None, version) and version is not None
     ]
-    return changes
+
+
+def _versions(record: Mapping[str, Any]) -> dict[str, Any]:
+    languages = {"Python": record.get("python"), "processor": record.get("machine")}
+    return {**languages, **record.get("libraries", {})}
 
 
 def _code_name(record: Mapping[str, Any]) -> str:
