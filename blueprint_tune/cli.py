@@ -254,6 +254,17 @@ def _leaderboard_help() -> str:
     return LEADERBOARD_HELP
 
 
+def _plan(words: list[str]) -> None:
+    from blueprint_tune.planning import command
+
+    words, config_dir = _take_option(words, "--config-dir", "-cd")
+    if config_dir is not None:
+        from blueprint_tune.config import paths
+
+        paths.add_user_conf_dir(config_dir)
+    command.run(words)
+
+
 def _diff(words: list[str]) -> None:
     from blueprint_tune.comparing import command
 
@@ -271,6 +282,9 @@ VERBS = {
     "batch": Verb("batch OVERRIDES…", "one experiment per policy type (or any axis)", _batch, _batch_help),
     "leaderboard": Verb(
         "leaderboard [FOLDER…]", "all experiments in one table and page", _leaderboard, _leaderboard_help
+    ),
+    "plan": Verb(
+        "plan OVERRIDES…", "say what would run, how long and how large it is", _plan, _help_of("planning")
     ),
     "diff": Verb(
         "diff A B", "how two experiments, or git revisions of conf/, differ", _diff, _help_of("comparing")
