@@ -2,7 +2,7 @@
 
 ``run(["+scene=kitchen_001", "sweep=asha"])`` trains, proves, exports, reports and publishes;
 ``resume(path)`` continues what was interrupted, ``batch([..., "policy=all"])`` runs one experiment for each
-combination of values. Nothing heavy is imported until then.
+combination of values, ``plan(…)`` says what would run. Nothing heavy is imported until then.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from blueprint_tune.batches.run import BatchResult
     from blueprint_tune.pipeline import RunResult
+    from blueprint_tune.planning.plan import Plan
 
-__all__ = ["batch", "resume", "run"]
+__all__ = ["batch", "plan", "resume", "run"]
 
 
 def run(overrides: Sequence[str]) -> RunResult:
@@ -29,6 +30,19 @@ def run(overrides: Sequence[str]) -> RunResult:
     from blueprint_tune.pipeline import run_experiment
 
     return run_experiment(cfg, overrides)
+
+
+def plan(overrides: Sequence[str]) -> Plan:
+    """What :func:`run` would do with ``overrides``; starts neither Ray nor a simulator.
+
+    Raises ConfigError naming everything that cannot work.
+    """
+    from blueprint_tune.config.compose import compose
+
+    cfg = compose(overrides)
+    from blueprint_tune.planning.plan import make_plan
+
+    return make_plan(cfg, overrides)
 
 
 def resume(path: Path | str) -> RunResult:

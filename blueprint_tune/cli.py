@@ -6,6 +6,7 @@ torch, ray and mujoco are imported only once an experiment starts.
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import sys
@@ -253,12 +254,40 @@ def _leaderboard_help() -> str:
     return LEADERBOARD_HELP
 
 
+def _plan(words: list[str]) -> None:
+    from blueprint_tune.planning import command
+
+    words, config_dir = _take_option(words, "--config-dir", "-cd")
+    if config_dir is not None:
+        from blueprint_tune.config import paths
+
+        paths.add_user_conf_dir(config_dir)
+    command.run(words)
+
+
+def _diff(words: list[str]) -> None:
+    from blueprint_tune.comparing import command
+
+    command.run(words)
+
+
+def _help_of(package: str) -> Callable[[], str]:
+    """The help of a verb that has a package of its own."""
+    return lambda: str(importlib.import_module(f"blueprint_tune.{package}.command").HELP)
+
+
 VERBS = {
     "run": Verb("run OVERRIDES…", "train, evaluate the best, export, report, publish", _run, _run_help),
     "resume": Verb("resume EXPERIMENT", "continue an interrupted experiment", _resume, _resume_help),
     "batch": Verb("batch OVERRIDES…", "one experiment per policy type (or any axis)", _batch, _batch_help),
     "leaderboard": Verb(
         "leaderboard [FOLDER…]", "all experiments in one table and page", _leaderboard, _leaderboard_help
+    ),
+    "plan": Verb(
+        "plan OVERRIDES…", "say what would run, how long and how large it is", _plan, _help_of("planning")
+    ),
+    "diff": Verb(
+        "diff A B", "how two experiments, or git revisions of conf/, differ", _diff, _help_of("comparing")
     ),
 }
 """Subcommands by name; a new one is an entry here."""

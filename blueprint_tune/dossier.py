@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from blueprint_tune.config import paths
 from blueprint_tune.config.compose import apply_overrides, compose, to_dict
+from blueprint_tune.config.flat import flat
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.errors import ConfigError
 from blueprint_tune.publish import JOB_MARKER, FinishedRun, PublishedPaths, training_root
@@ -78,7 +79,7 @@ class Dossier:
             defaults = compose([o for o in self.tree.get("overrides") or () if _is_choice(o)])
         except ConfigError:
             defaults = self.cfg
-        before, after = _flat(to_dict(defaults)), _flat(to_dict(self.best_cfg))
+        before, after = flat(to_dict(defaults)), flat(to_dict(self.best_cfg))
         ignored = ("name", "output_dir", "force", "scene.", "storage.", "cluster.", "logger.")
         return {
             key: (before.get(key), value)
@@ -202,16 +203,6 @@ def _is_choice(override: str) -> bool:
     """Whether an override picks a file of a group or the scene, rather than changing a setting."""
     key = override.lstrip("+").partition("=")[0]
     return key in paths.GROUPS or key in ("scene.manifest", "scene.id")
-
-
-def _flat(tree: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested mappings -> dotted keys."""
-    if not isinstance(tree, Mapping) or not tree:
-        return {prefix: tree}
-    parts: Sequence[dict[str, Any]] = [
-        _flat(value, f"{prefix}.{key}" if prefix else str(key)) for key, value in tree.items()
-    ]
-    return {key: value for part in parts for key, value in part.items()}
 
 
 def _json(path: Path) -> dict[str, Any]:

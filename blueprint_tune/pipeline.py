@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from blueprint_tune.config.identity import changed_since
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.config.searchspace import load_searchspace
 from blueprint_tune.errors import ConfigError, StorageError
@@ -177,8 +178,11 @@ def _offer(cfg: ExperimentConfig, task: TaskSpec, folder: ExperimentFolder, prog
     from blueprint_tune.tuning.closing import OUTCOME_FILE
     from blueprint_tune.tuning.records import load_records
 
+    tree = folder.tree()
     progress.note("This experiment is finished already (force=true runs it again).")
-    dossier = Dossier(cfg, task, folder, folder.tree(), load_records(folder.records))
+    if changes := changed_since(tree.get("provenance", {})):
+        progress.note(f"Changed since: {'; '.join(changes)}. A rerun may give other figures.")
+    dossier = Dossier(cfg, task, folder, tree, load_records(folder.records))
     outcome = json.loads((folder.evaluation / OUTCOME_FILE).read_text())
     saved = json.loads(folder.result.read_text())
     published = PublishedPaths(**saved["published"])

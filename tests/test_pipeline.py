@@ -14,6 +14,7 @@ from typing import Any
 
 import onnxruntime
 import pytest
+import yaml
 
 import blueprint_tune
 from blueprint_tune import pipeline
@@ -107,6 +108,19 @@ def copied(finished: tuple[Path, Any], folder: Path) -> Path:
     document = path / "experiment.yaml"
     document.write_text(document.read_text().replace(str(finished[0]), str(folder)))
     return path
+
+
+def test_a_result_of_other_code_says_what_has_changed(
+    finished: tuple[Path, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = copied(finished, tmp_path) / "experiment.yaml"
+    tree = yaml.safe_load(document.read_text())
+    tree["provenance"] |= {"code_digest": "0" * 12, "git_commit": None}
+    document.write_text(yaml.safe_dump(tree))
+    blueprint_tune.run(overrides(tmp_path, *SWEEP))
+    said = " ".join(capsys.readouterr().out.split())
+    assert "finished already (force=true runs it again)" in said
+    assert "Changed since: the program's code (code 000000000000 then" in said
 
 
 def test_a_finished_result_is_published_where_it_is_asked_for(

@@ -15,7 +15,7 @@ from blueprint_tune.config.own_robot import replace_own_robot
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.config.searchspace import searchspace_problems
 from blueprint_tune.config.suggest import join_problems
-from blueprint_tune.config.tree import load
+from blueprint_tune.config.tree import Composed, load
 from blueprint_tune.config.validate import apply_overrides, examine, to_config, to_dict
 from blueprint_tune.errors import ConfigError
 
@@ -46,7 +46,11 @@ def inspect(
     overrides: Sequence[str], config_dir: Path | None = None
 ) -> tuple[ExperimentConfig | None, list[str]]:
     """What ``compose`` returns, if the settings make one, and the problems it would raise."""
-    composed = load(overrides, config_dir)
+    return examine_composed(load(overrides, config_dir))
+
+
+def examine_composed(composed: Composed) -> tuple[ExperimentConfig | None, list[str]]:
+    """The same for what Hydra has composed already; a user's own robot is put into its tree."""
     config, problems = None, list(composed.problems)
     own = replace_own_robot(composed.tree, composed.usable)
     problems += own

@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from blueprint_tune.config.searchspace import load_searchspace
 from blueprint_tune.config.validate import to_dict
 
 NOT_THE_QUESTION = ("name", "output_dir", "force", "preset", "searchspace", "storage", "logger", "cluster")
-"""Settings that change where an experiment runs and what it is called, and nothing of its result."""
+"""Settings that say where and how a run happens, or that are resolved into others."""
 _LIBRARIES = (
     "mujoco",
     "torch",
@@ -32,7 +33,9 @@ _LIBRARIES = (
     "onnx",
     "onnxruntime",
     "hydra-core",
+    "optuna",
     "pydantic",
+    "scipy",
 )
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -43,10 +46,9 @@ def input_hash(config: ExperimentConfig, scene_digest: str) -> str:
 
 
 def content_hash(config: ExperimentConfig, scene_digest: str) -> str:
-    """12 hex digits of the question, this program's code and the versions of the libraries."""
-    return _digest(
-        [_question(config, scene_digest), _code_digest(), platform.python_version(), library_versions()]
-    )
+    """12 hex digits of the question, this program's code, libraries' versions and kind of processor."""
+    answering = [_code_digest(), platform.python_version(), platform.machine(), library_versions()]
+    return _digest([_question(config, scene_digest), *answering])
 
 
 def library_versions() -> dict[str, str]:
@@ -61,6 +63,7 @@ def provenance() -> dict[str, Any]:
         "blueprint_tune": _version("blueprint-tune"),
         "python": platform.python_version(),
         "platform": platform.platform(),
+        "machine": platform.machine(),
         "cpus": os.cpu_count(),
         "libraries": library_versions(),
         "code_digest": _code_digest(),
@@ -69,22 +72,54 @@ def provenance() -> dict[str, Any]:
     }
 
 
+def changed_since(recorded: Mapping[str, Any]) -> list[str]:
+    """What of the code and the libraries is no longer as in a record of :func:`provenance`, in words."""
+    return [f"{what} ({then} then, {now} now)" for what, then, now in differing(recorded, provenance())]
+
+
+def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """What of the code and the libraries two records do not share, as (what, of one, of the other)."""
+    found = []
+    if one.get("code_digest") != other.get("code_digest"):
+        found.append(("the program's code", _code_name(one), _code_name(other)))
+    before, after = _versions(one), _versions(other)
+    return found + [
+        (name, before[name], version)
+        for name, version in after.items()
+        if before.get(name) not in (None, version) and version is not None
+    ]
+
+
+def _versions(record: Mapping[str, Any]) -> dict[str, Any]:
+    languages = {"Python": record.get("python"), "processor": record.get("machine")}
+    return {**languages, **record.get("libraries", {})}
+
+
+def _code_name(record: Mapping[str, Any]) -> str:
+    """The commit of a record if it has one; its own digest tells two states of a dirty checkout apart."""
+    commit, digest = record.get("git_commit"), record.get("code_digest")
+    if commit is None:
+        return f"code {digest}"
+    return f"commit {commit[:8]}" + (f" with changes, code {digest}" if record.get("git_dirty") else "")
+
+
 def _question(config: ExperimentConfig, scene_digest: str) -> dict[str, Any]:
+    """Resolved settings with files by their content instead of their path."""
     tree = {key: value for key, value in to_dict(config).items() if key not in NOT_THE_QUESTION}
-    tree["scene"] = {**tree["scene"], "manifest": None, "digest": scene_digest}  # by content, not by path
-    tree["robot"] = {**tree["robot"], "model": _robot_digest(config.robot.model)}
-    if config.robot.hand is not None and config.robot.hand.model is not None:
-        tree["robot"]["gripper_model"] = _robot_digest(config.robot.hand.model)
+    tree["scene"] = {**tree["scene"], "manifest": None, "digest": scene_digest}
+    robot = tree["robot"]
+    robot["model"] = _robot_digest(config.robot.model)
+    for gripper in filter(None, robot["grippers"].values()):
+        if gripper["model"] is not None:
+            gripper["model"] = _robot_digest(gripper["model"])
     tree["searchspace"] = load_searchspace(config.searchspace, config)
     return tree
 
 
 def _robot_digest(model: str) -> str:
     """The model's content; its name where no such file exists, which the simulator then reports."""
-    for file in (paths.assets_dir() / "robots" / model, Path(model)):
-        if file.is_file():
-            return model_digest(file)
-    return model
+    file = paths.robot_file(model)
+    return model_digest(file) if file.is_file() else model
 
 
 def _code_digest() -> str:

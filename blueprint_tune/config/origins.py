@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -26,8 +27,8 @@ def origin(path: Sequence[str], composed: Composed) -> str:
     group = path[0]
     for candidate, inside in [*((whole, path) for whole in _WHOLE), (group, path[1:])]:
         file = _file(candidate, composed)
-        if file is not None and _sets(file, inside):
-            return _label(candidate, file)
+        if file is not None and (setting := _setting(file, inside)):
+            return _label(candidate, setting)
     file = _file(group, composed)
     return "" if file is None else _label(group, file)  # whose the setting would be, were it there
 
@@ -44,9 +45,18 @@ def _label(group: str, file: Path) -> str:
     return f"conf/{group}/{file.name}: " if file.is_relative_to(paths.conf_dir()) else f"{file}: "
 
 
-def _sets(file: Path, path: Sequence[str]) -> bool:
+def _setting(file: Path, path: Sequence[str]) -> Path | None:
+    """The file that sets ``path``: this one or, where it says nothing, one that it builds on."""
     try:
-        tree = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
+        tree: Any = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
     except (OmegaConfBaseException, YAMLError, OSError):
-        return False
-    return suggest.exists(tree, path)
+        return None
+    if suggest.exists(tree, path):
+        return file
+    for entry in reversed(tree.get("defaults") or [] if isinstance(tree, dict) else []):
+        if isinstance(entry, str) and entry.startswith("_") and entry != "_self_":
+            name, _, package = entry.partition("@")
+            inside = path[1:] if package and package == path[0] else path
+            if found := _setting(file.with_name(f"{name}.yaml"), inside):
+                return found
+    return None

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 
 CONF_ENV = "BLUEPRINT_TUNE_CONF"
@@ -26,14 +30,42 @@ GROUPS = (
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
+@dataclass(frozen=True)
+class Roots:
+    """Where configuration files are read from instead of the usual places.
+
+    Attributes:
+        conf, searchspaces: in place of those that ship with the program. users: in place of the user's.
+    """
+
+    conf: Path
+    searchspaces: Path
+    users: tuple[Path, ...] = ()
+
+
+_roots: ContextVar[Roots | None] = ContextVar("roots", default=None)
+
+
+@contextmanager
+def reading_from(roots: Roots) -> Iterator[None]:
+    """Compose with other files, those of another revision for example."""
+    token = _roots.set(roots)
+    try:
+        yield
+    finally:
+        _roots.reset(token)
+
+
 def conf_dir() -> Path:
     """The folder of the configuration groups: inside an installed package, beside it in a checkout."""
-    return _shipped("conf")
+    roots = _roots.get()
+    return _shipped("conf") if roots is None else roots.conf
 
 
 def searchspaces_dir() -> Path:
     """The folder of the search spaces that ship with the program."""
-    return _shipped("searchspaces")
+    roots = _roots.get()
+    return _shipped("searchspaces") if roots is None else roots.searchspaces
 
 
 def assets_dir() -> Path:
@@ -48,6 +80,8 @@ def robot_file(model: str) -> Path:
 
 def user_conf_dirs() -> list[Path]:
     """The folders named by ``BLUEPRINT_TUNE_CONF``, in order, whether or not they exist."""
+    if (roots := _roots.get()) is not None:
+        return list(roots.users)
     return [Path(entry).resolve() for entry in os.environ.get(CONF_ENV, "").split(os.pathsep) if entry]
 
 

@@ -17,7 +17,8 @@ from xml.etree import ElementTree
 
 from blueprint_tune.errors import ConfigError
 
-_REFERENCE = re.compile(r'\bfile(?:name)?="([^"]+)"')
+_REFERENCE = re.compile(r"""\bfile(?:name)?\s*=\s*["']([^"']+)["']""")
+_DIRECTORY = re.compile(r"""\b(?:mesh|asset)dir\s*=\s*["']([^"']+)["']""")
 _MESHES = (".stl", ".obj", ".msh")
 """Formats that MuJoCo reads."""
 
@@ -72,13 +73,19 @@ def find_mesh(model: Path, reference: str) -> Path | None:
 
 
 def model_digest(model: Path) -> str:
-    """sha256 of a model file and of the files it names, where they are found."""
-    content = model.read_bytes()
-    digest = hashlib.sha256(content)
-    for reference in sorted(set(_REFERENCE.findall(content.decode(errors="replace")))):
-        file = find_mesh(model, reference)
-        if file is not None:
-            digest.update(reference.encode() + b"\0" + file.read_bytes())
+    """sha256 of a model file and of the files it names, and those name, where they are found."""
+    digest, seen, ahead = hashlib.sha256(model.read_bytes()), {model.resolve()}, [model]
+    while ahead:
+        naming = ahead.pop()
+        text = naming.read_bytes().decode(errors="replace")
+        folders = [model.parent / name for name in _DIRECTORY.findall(text)]
+        for reference in sorted(set(_REFERENCE.findall(text))):
+            inside = (path for folder in folders if (path := folder / reference).is_file())
+            file = next(inside, None) or find_mesh(naming, reference) or find_mesh(model, reference)
+            if file is not None and file.resolve() not in seen:
+                seen.add(file.resolve())
+                digest.update(reference.encode() + b"\0" + file.read_bytes())
+                ahead += [file] if file.suffix in (".xml", ".mjcf", ".urdf") else []
     return digest.hexdigest()
 
 

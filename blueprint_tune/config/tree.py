@@ -27,6 +27,7 @@ from blueprint_tune.config.commandline import (
     judge_values,
     parse,
 )
+from blueprint_tune.config.library import Library
 
 _ABSENT = object()
 
@@ -77,10 +78,16 @@ def searchpath_overrides(folders: Sequence[Path]) -> list[str]:
     return [f"hydra.searchpath=[{','.join(quoted)}]"] if quoted else []
 
 
-def load(overrides: Sequence[str], config_dir: Path | None = None, complete: bool = True) -> Composed:
+def load(
+    overrides: Sequence[str],
+    config_dir: Path | None = None,
+    complete: bool = True,
+    library: Library | None = None,
+) -> Composed:
     """Compose ``overrides``; mistakes among them are reported and left out.
 
     ``complete=False`` only asks whether they can be composed: values, even the scene, may be absent.
+    ``library`` spares many compositions of the same files from reading them each time.
     """
     register_resolvers()
     result, folders = Composed(), _user_folders(config_dir)
@@ -89,7 +96,7 @@ def load(overrides: Sequence[str], config_dir: Path | None = None, complete: boo
     ]
     result.folders = [folder for folder in folders if folder.is_dir()]
     groups = _groups(result.folders)
-    with _session():
+    with _session(library):
         cfg, verdict = _compose(overrides, groups, searchpath_overrides(result.folders))
     result.problems += verdict.problems
     result.usable = verdict.usable
@@ -142,12 +149,14 @@ def _compose(overrides: Sequence[str], groups: Groups, extra: list[str]) -> tupl
 
 
 @contextmanager
-def _session() -> Iterator[None]:
+def _session(library: Library | None) -> Iterator[None]:
     """A Hydra for composing, also inside a Hydra application; a process has one at a time."""
     outer = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(paths.conf_dir()), version_base="1.3"):
+            if library is not None and (hydra := GlobalHydra.instance().hydra) is not None:
+                library.serve(hydra.config_loader)
             yield
     finally:
         GlobalHydra.instance().hydra = outer  # leaving Hydra's context may have replaced the instance

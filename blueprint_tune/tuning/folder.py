@@ -175,7 +175,7 @@ def open_folder(cfg: ExperimentConfig, document: dict[str, Any]) -> tuple[Experi
     """
     folder = ExperimentFolder(Path(cfg.output_dir) / check_name(document["name"]))
     try:
-        _refuse_foreign(folder, document["input_hash"])
+        refuse_foreign(folder, document["input_hash"])
         if cfg.force and folder.state() != "new":
             with folder.claimed():
                 _set_aside(folder.path)
@@ -203,8 +203,8 @@ def check_name(name: str) -> str:
     return name
 
 
-def _refuse_foreign(folder: ExperimentFolder, question: str) -> None:
-    """A name belongs to the first input it was given to."""
+def refuse_foreign(folder: ExperimentFolder, question: str) -> None:
+    """A name belongs to the first input it was given to; raises ConfigError for another's."""
     if not folder.path.exists():
         return
     if not folder.document.exists():

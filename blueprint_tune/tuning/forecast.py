@@ -85,17 +85,25 @@ class Forecast:
 
 def expected_share(cfg: ExperimentConfig) -> float:
     """The share of its budget that a trial trains on average; below 1 under successive halving."""
+    bounds, scheduler = [0.0, *rungs(cfg)], cfg.sweep.scheduler or {}
+    if len(bounds) == 1:
+        return 1.0
+    end, factor = float(scheduler["max_t"]), float(scheduler["reduction_factor"])
+    bounds += [end] if bounds[-1] < end else []
+    steps = sum((high - low) / factor**k for k, (low, high) in enumerate(itertools.pairwise(bounds)))
+    return min(1.0, steps / end)
+
+
+def rungs(cfg: ExperimentConfig) -> list[float]:
+    """Env steps at which successive halving lets the better part go on; none for other schedulers."""
     scheduler = cfg.sweep.scheduler or {}
     keys = ("grace_period", "max_t", "reduction_factor")
     if not all(isinstance(scheduler.get(key), int | float) for key in keys):
-        return 1.0
+        return []
     grace, end, factor = (float(scheduler[key]) for key in keys)
     if not (0 < grace <= end and factor > 1):
-        return 1.0
-    rungs = [grace * factor**k for k in range(1 + int(math.log(end / grace, factor) + 1e-9))]
-    bounds = [0.0, *rungs] if rungs[-1] >= end else [0.0, *rungs, end]
-    steps = sum((high - low) / factor**k for k, (low, high) in enumerate(itertools.pairwise(bounds)))
-    return min(1.0, steps / end)
+        return []
+    return [grace * factor**k for k in range(1 + int(math.log(end / grace, factor) + 1e-9))]
 
 
 def benchmark_steps(cfg: ExperimentConfig) -> int:

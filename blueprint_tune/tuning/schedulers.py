@@ -45,8 +45,8 @@ def instantiate(entry: Mapping[str, Any], where: str) -> Any:
 
 
 def search_space(space: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Dotted key -> Ray Tune distribution."""
-    return {key: instantiate(_opaque_entry(entry), f"search space, '{key}'") for key, entry in space.items()}
+    """Dotted key -> Ray Tune distribution, sorted: samples are drawn one key after the other."""
+    return {key: instantiate(_opaque_entry(space[key]), f"search space, '{key}'") for key in sorted(space)}
 
 
 def _opaque_entry(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from blueprint_tune.config import identity, paths
-from blueprint_tune.config.identity import content_hash, input_hash, provenance
+from blueprint_tune.config.identity import changed_since, content_hash, input_hash, provenance
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.config.validate import apply_overrides
 
@@ -54,6 +54,10 @@ def test_where_and_how_a_run_happens_is_not_the_question(
         {"policy__episode_s": 3.0},
         {"searchspace": "network"},
         {"evaluation__episodes_per_seed": 3},
+        {"sweep__num_samples": 3},
+        {"robot__home_rad": [0.1, -0.785, 0.0, -2.356, 0.0, 1.571, 0.785]},
+        {"policy__action_repeat": 2},
+        {"scene__up_axis": "y"},
     ],
 )
 def test_what_a_run_computes_is_the_question(config: ExperimentConfig, changes: dict[str, Any]) -> None:
@@ -70,6 +74,57 @@ def test_scene_robot_and_search_space_count_by_content(config: ExperimentConfig,
     space = tmp_path / "space.yaml"
     shutil.copy(paths.searchspaces_dir() / "ppo_core.yaml", space)
     assert variant(config, searchspace=str(space)) == input_hash(config, DIGEST)
+
+
+def test_search_spaces_of_one_name_differ_by_what_they_say(config: ExperimentConfig, tmp_path: Path) -> None:
+    asked = set()
+    for number, upper in enumerate(("1.0e-3", "2.0e-3", "1.0e-3")):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        text = f"agent.learning_rate: {{_target_: ray.tune.uniform, lower: 1.0e-4, upper: {upper}}}\n"
+        (folder / "space.yaml").write_text(text)
+        asked.add(variant(config, searchspace=str(folder / "space.yaml")))
+    assert len(asked) == 2, "the path is not the question, the bounds are"
+
+
+def test_a_robot_counts_with_every_file_it_is_made_of(config: ExperimentConfig, tmp_path: Path) -> None:
+    parts = {
+        "arm.xml": "<mujoco><include file='parts/links.xml'/></mujoco>",
+        "parts/links.xml": '<mujoco><compiler meshdir="shapes"/><mesh file="link.stl"/></mujoco>',
+        "shapes/link.stl": "solid",
+    }
+    for name, text in parts.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    before = variant(config, robot__model=str(tmp_path / "arm.xml"))
+    for name in parts:
+        (tmp_path / name).write_text(parts[name] + "\n")
+        after = variant(config, robot__model=str(tmp_path / "arm.xml"))
+        assert after != before, name
+        before = after
+    moved = shutil.copytree(tmp_path, tmp_path.with_name("moved"))
+    assert variant(config, robot__model=str(moved / "arm.xml")) == before
+
+
+def test_a_gripper_counts_by_content(config: ExperimentConfig, tmp_path: Path) -> None:
+    ours = paths.assets_dir() / "robots" / "parallel_gripper.xml"
+    here, there = tmp_path / "here.xml", tmp_path / "there.xml"
+    for copy in (here, there):
+        shutil.copy(ours, copy)
+    gripper = "robot__grippers__parallel__model"
+    assert variant(config, **{gripper: str(here)}) == variant(config, **{gripper: str(there)})
+    there.write_text(there.read_text() + "<!-- changed -->")
+    assert variant(config, **{gripper: str(here)}) != variant(config, **{gripper: str(there)})
+
+
+def test_what_changed_since_a_result_is_named() -> None:
+    now = provenance()
+    assert changed_since(now) == []
+    old = {**now, "code_digest": "0" * 12, "git_commit": "a" * 40, "git_dirty": True, "python": "3.10.0"}
+    old["libraries"] = {**now["libraries"], "torch": "1.0"}
+    code, python, torch = changed_since(old)
+    assert "commit aaaaaaaa with changes, code 000000000000 then" in code
+    assert python.startswith("Python (3.10.0 then") and torch.startswith("torch (1.0 then")
 
 
 def test_content_adds_code_and_versions(config: ExperimentConfig, monkeypatch: pytest.MonkeyPatch) -> None:

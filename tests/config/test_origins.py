@@ -33,7 +33,7 @@ def composed_with_user_file(tmp_path_factory: pytest.TempPathFactory):
         ("physics.dt_s", "conf/physics/manipulation_standard.yaml: "),
         ("agent.learning_rate", ""),
         ("policy.rewards.x.weight", ""),
-        ("policy.rewards.reach.weight", "conf/policy/dish_loading.yaml: "),
+        ("policy.rewards.reach.weight", "conf/policy/_place.yaml: "),
         ("cluster.address", ""),
         ("agent.not_there", "conf/agent/ppo_cpu.yaml: "),
     ],

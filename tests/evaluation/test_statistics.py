@@ -6,7 +6,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from blueprint_tune.evaluation.statistics import bootstrap_interval, wilson_interval
+from blueprint_tune.evaluation.statistics import (
+    bootstrap_interval,
+    difference_interval,
+    paired_difference_interval,
+    wilson_interval,
+)
 
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -57,3 +62,23 @@ def test_bootstrap_of_one_value_is_that_value() -> None:
 def test_bootstrap_needs_values() -> None:
     with pytest.raises(ValueError, match="no values"):
         bootstrap_interval(np.zeros(0))
+
+
+def test_the_difference_of_two_rates_newcombe() -> None:
+    # Newcombe 1998, table II, method 10: 56/70 - 48/80 and 9/10 - 3/10
+    assert difference_interval(48, 80, 56, 70) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+    assert difference_interval(3, 10, 9, 10) == pytest.approx((0.1705, 0.8090), abs=5e-5)
+    low, high = difference_interval(0, 10, 0, 10)
+    assert low == -high and high > 0.2
+
+
+def test_the_difference_on_the_same_starts() -> None:
+    low, high = paired_difference_interval(only_a=5, only_b=15, n=100)
+    # d = 10 / 102, variance (21 / 102 - d²) / 102, by hand
+    assert (low, high) == pytest.approx((0.098039 - 0.085976, 0.098039 + 0.085976), abs=1e-5)
+    swapped = paired_difference_interval(15, 5, 100)
+    assert swapped == pytest.approx((-high, -low))
+    narrow, wide = paired_difference_interval(0, 0, 100), difference_interval(50, 100, 50, 100)
+    assert narrow[1] < wide[1], "pairs tell more"
+    with pytest.raises(ValueError, match="of 3"):
+        paired_difference_interval(2, 2, 3)

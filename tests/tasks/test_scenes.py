@@ -8,9 +8,10 @@ from functools import lru_cache
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from blueprint_tune.config.compose import compose
-from blueprint_tune.config.paths import assets_dir
+from blueprint_tune.config.paths import assets_dir, conf_dir
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.envs.factory import check_task, make_env
 from blueprint_tune.tasks.geometry import half_extents
@@ -20,27 +21,13 @@ from blueprint_tune.tasks.obstacles import Obstacles
 from blueprint_tune.tasks.overlaps import deep_overlaps, inside, support, top_below
 from blueprint_tune.tasks.scene import Scene
 
-DEFAULT_POLICIES = {
-    "kitchen": "dish_loading table_clearing dexterous_pick_place articulated_access drawer_manipulation",
-    "warehouse": "mixed_sku_logistics dexterous_pick_place general_manipulation pallet_handling",
-    "grocery": "grocery_stocking mixed_sku_logistics dexterous_pick_place articulated_access",
-    "living_room": "dexterous_pick_place drawer_manipulation door_manipulation general_manipulation",
-    "bedroom": "drawer_manipulation door_manipulation dexterous_pick_place laundry_sorting",
-    "bathroom": "dexterous_pick_place door_manipulation drawer_manipulation knob_manipulation",
-    "office": "drawer_manipulation door_manipulation dexterous_pick_place panel_interaction",
-    "laundry": "laundry_sorting door_manipulation knob_manipulation dexterous_pick_place",
-    "lab": "precision_insertion dexterous_pick_place articulated_access drawer_manipulation",
-    "loading_dock": "mixed_sku_logistics general_manipulation pallet_handling",
-}
-"""environment_policies.json of the pipeline that writes manifests."""
+DEFAULT_POLICIES: dict[str, list[str]] = yaml.safe_load((conf_dir() / "environments.yaml").read_text())
 
 SCENES = {
     path.parent.name: read_manifest(path)
     for path in sorted((assets_dir() / "scenes").glob("*/scene_manifest.json"))
 }
-PAIRS = [
-    (id, policy) for id, scene in SCENES.items() for policy in DEFAULT_POLICIES[scene.environment].split()
-]
+PAIRS = [(id, policy) for id, scene in SCENES.items() for policy in DEFAULT_POLICIES[scene.environment]]
 INTENDED = {"base_cabinet_002: no joint limits are given; 0 to 90 degrees is assumed, as for a cabinet."}
 
 ENVS, STEPS = 4, 50
@@ -65,7 +52,7 @@ def test_every_environment_has_a_scene() -> None:
 def test_it_trains_the_first_policy_of_its_environment_unless_told(scene: Scene) -> None:
     cfg = compose([f"+scene={scene.id}", "preset=smoke"])
     assert cfg.scene.id == scene.id
-    assert cfg.policy.name == DEFAULT_POLICIES[scene.environment].split()[0]
+    assert cfg.policy.name == DEFAULT_POLICIES[scene.environment][0]
 
 
 @each_scene

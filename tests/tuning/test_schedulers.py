@@ -142,3 +142,9 @@ def test_lists_to_choose_from_come_back_as_lists() -> None:
         hidden = apply_overrides(ASHA, sampled).agent.policy_hidden_dims
         assert hidden in ([64, 64], [128, 128], [256, 128], [256, 256, 128])
     assert not any(isinstance(value, list) for value in first.values()), "Tune would take a list apart"
+
+
+def test_the_order_of_a_search_space_does_not_change_its_samples() -> None:
+    entries = load_searchspace(ASHA.searchspace, ASHA)
+    backwards = dict(reversed(entries.items()))
+    assert list(search_space(backwards)) == list(search_space(entries)) == sorted(entries)
