@@ -144,9 +144,9 @@ def _outcome(dossier: Dossier, session: RaySession, progress: Progress) -> dict[
     if file.exists():
         found: dict[str, Any] = json.loads(file.read_text())
         return found
-    cpus, best = session.start().largest_node, dossier.best
+    cpus, best = session.start().home.cpus, dossier.best
     expected = closing_s(dossier.cfg, best.env_steps / best.duration_s if best.duration_s else None)
-    return prove(dossier.job(cpus), dossier.folder, progress, cpus, expected)
+    return prove(dossier.job(max(1, cpus)), dossier.folder, progress, cpus, expected)
 
 
 def _report(dossier: Dossier, outcome: Mapping[str, Any], progress: Progress) -> None:

@@ -219,8 +219,8 @@ def test_a_scene_that_has_changed_is_not_mixed_into_a_resume(tmp_path: Path) -> 
 
     manifest = tmp_path / "scene_manifest.json"
     manifest.write_bytes((assets_dir() / "scenes/kitchen_001/scene_manifest.json").read_bytes())
-    words = overrides(tmp_path, "name=changed", f"scene.manifest={manifest}", "sweep.cpus_per_trial=512")
-    with pytest.raises(ConfigError, match="cpus_per_trial=512"):
+    words = overrides(tmp_path, "name=changed", f"scene.manifest={manifest}", "sweep.resources.cpus=512")
+    with pytest.raises(ConfigError, match="sweep.resources.cpus=512"):
         blueprint_tune.run(words)  # an experiment that is begun, and no more
     manifest.write_text(manifest.read_text() + "\n")
     with pytest.raises(BlueprintTuneError, match="the scene has changed"):

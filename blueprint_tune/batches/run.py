@@ -152,7 +152,7 @@ def _run(
         lone = all(request.alone for request in requests)
         if not lone:
             view.note("starting Ray")
-        cpus = 1 if lone else session.start().total
+        cpus = 1 if lone else session.start().cpus
         limit = at_once or min(cpus, _fitting())
 
         def changed(item: Item) -> None:

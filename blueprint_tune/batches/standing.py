@@ -242,7 +242,7 @@ def _hours(
     training_s = sum(r["duration_s"] for r in records) if records else sum(t.time_s for t in reports)
     proving_s = sum(outcome["timings_s"].values()) if outcome else 0.0
     cpu_s = training_s * shape["cpus_per_trial"] + proving_s * (outcome or {}).get("cpus", 0.0)
-    gpus = shape.get("gpus_per_trial")
+    gpus = shape.get("gpus_per_trial") or None
     return cpu_s / _HOUR_S, None if gpus is None else training_s * gpus / _HOUR_S
 
 

@@ -12,6 +12,7 @@ from blueprint_tune.config.curriculum import curriculum_problems
 from blueprint_tune.config.policy_schema import PolicyConfig
 from blueprint_tune.config.schema import (
     AgentConfig,
+    ClusterConfig,
     EvaluationConfig,
     ExperimentConfig,
     PhysicsConfig,
@@ -26,7 +27,9 @@ _TARGET_HOMES = {"scheduler": "ray.tune.schedulers", "searcher": "ray.tune.searc
 def cross_checks(cfg: ExperimentConfig) -> list[str]:
     """Every rule between settings that ``cfg`` breaks, one sentence each."""
     return [
-        *_learning(cfg.agent, cfg.backend.num_envs),
+        *_learning(cfg.agent, cfg.backend.num_envs, cfg.sweep.resources.num_ranks),
+        *_resources(cfg),
+        *_cluster(cfg.cluster),
         *_budget(cfg),
         *_robot(cfg.robot),
         *_robot_for_policy(cfg.robot, cfg.policy),
@@ -38,7 +41,48 @@ def cross_checks(cfg: ExperimentConfig) -> list[str]:
     ]
 
 
-def _learning(agent: AgentConfig, num_envs: int) -> Iterator[str]:
+def _resources(cfg: ExperimentConfig) -> Iterator[str]:
+    resources, num_envs = cfg.sweep.resources, cfg.backend.num_envs
+    ranks, gpus = resources.num_ranks, resources.gpus
+    if gpus > 1 and gpus != int(gpus):
+        yield (
+            f"sweep.resources.gpus={gpus:g} is neither a whole number nor a share of one card."
+            f" Use {int(gpus)} or {int(gpus) + 1}."
+        )
+    elif gpus and ranks != max(1, gpus):
+        yield (
+            f"sweep.resources.ranks={ranks} does not go with sweep.resources.gpus={gpus:g}: a trial has one"
+            " rank for each GPU. Leave sweep.resources.ranks at auto."
+        )
+    if num_envs % ranks:
+        more = num_envs + ranks - num_envs % ranks
+        yield (
+            f"backend.num_envs={num_envs} cannot be split among the {ranks} ranks of a trial"
+            f" (sweep.resources). Use backend.num_envs={more}, for example."
+        )
+    if cfg.agent.device == "cuda" and not gpus:
+        yield (
+            "agent.device=cuda learns on a GPU, and the trials are given none."
+            " Add sweep.resources.gpus=1, or leave agent.device at auto."
+        )
+
+
+def _cluster(cluster: ClusterConfig) -> Iterator[str]:
+    if cluster.storage_path and "://" in cluster.storage_path:
+        yield (
+            f"cluster.storage_path={cluster.storage_path} is not a folder. Mount what all nodes share (NFS, a"
+            " bucket through gcsfuse or s3fs, a volume claim) on every node and name the folder."
+        )
+    if cluster.address is None and cluster.grows:
+        yield "cluster.grows=true is about a cluster, and none is named. Add cluster.address=…"
+
+
+def _learning(agent: AgentConfig, num_envs: int, ranks: int) -> Iterator[str]:
+    if ranks > 1 and num_envs % ranks == 0 and agent.rollouts * num_envs // ranks % agent.mini_batches:
+        yield (
+            f"agent.mini_batches={agent.mini_batches} does not divide a rank's rollout of agent.rollouts *"
+            f" backend.num_envs / {ranks} ranks = {agent.rollouts * num_envs // ranks} env steps."
+        )
     samples = agent.rollouts * num_envs
     if samples % agent.mini_batches:
         possible = [n for n in range(1, 65) if samples % n == 0]

@@ -225,6 +225,8 @@ class AgentConfig:
     observation_clip: Positive
     """Normalised observations are clipped to plus and minus this many standard deviations."""
     torch_threads: Count
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where the networks learn; auto = on the GPU that the trial was given, else on the CPU."""
 
 
 @dataclass(config=STRICT)
@@ -234,9 +236,26 @@ class BackendConfig:
     name: Literal["mujoco", "pointmass"]
     num_envs: Count
     num_threads: Count | Literal["auto"]
-    """Physics threads of a trial; auto = the CPUs the trial was given."""
+    """Physics threads of a trial's process; auto = the CPUs it was given."""
     ignores: list[str]
     """Fields of a physics profile that mean nothing to it."""
+
+
+@dataclass(config=STRICT)
+class ResourcesConfig:
+    """What one trial reserves."""
+
+    ranks: Count | Literal["auto"]
+    """Processes that train one policy together, each with its share of the environments; auto = one a GPU."""
+    cpus: Positive | Literal["auto"]
+    """Of each rank; auto = all CPUs shared evenly by the ranks that run at once."""
+    gpus: NonNegative
+    """Of a trial: 2 = two ranks with one each, 0.5 = two trials on a card."""
+
+    @property
+    def num_ranks(self) -> int:
+        """Ranks of a trial: one a GPU, or as many as are asked for."""
+        return max(1, int(self.gpus)) if isinstance(self.ranks, str) else self.ranks
 
 
 @dataclass(config=STRICT)
@@ -252,7 +271,7 @@ class SweepConfig:
     searcher: dict[str, Any] | None
     """``_target_: ray.tune.search.…`` and its constructor arguments; null = random and grid sampling."""
     concurrent_trials: Count | Literal["auto"]
-    cpus_per_trial: Positive | Literal["auto"]
+    resources: ResourcesConfig
     max_failures: Annotated[int, Field(ge=0)]
     default_settings_first: bool
     """Trial 0 runs the composed settings as they are."""
@@ -322,6 +341,14 @@ class ClusterConfig:
     cpu_hour_price: NonNegative | None = None
     """Of one CPU, in any currency, for the leaderboard; null = it tells hours alone."""
     gpu_hour_price: NonNegative | None = None
+    num_gpus: Annotated[int, Field(ge=0)] | None = None
+    """GPUs the private Ray may hand out; null = all it finds."""
+    runtime_env: dict[str, Any] = Field(default_factory=dict)
+    """What Ray prepares on the nodes: working_dir, pip, env_vars, … as its documentation has them."""
+    storage_path: str | None = None
+    """Folder that every node sees, for checkpoints and reports; null = in the experiment's own."""
+    grows: bool = False
+    """An autoscaler adds nodes: asking for more than there is now is no mistake."""
 
 
 @dataclass(config=STRICT)

@@ -42,6 +42,7 @@ _STRUCTURAL = {
     "policy.terminations": _ALIKE,
     "policy.budget": "trials are compared at the same numbers of env steps",
     "agent.torch_threads": "the CPUs of a trial are fixed when it starts",
+    "agent.device": "what a trial is given is fixed when it starts",
 }
 _SEARCHABLE = ("agent", "policy", "seed")
 _COUPLED = (

@@ -53,6 +53,8 @@ class VecEnv(ABC):
         observation_names: (name, size) of the parts of an observation, in order.
         action_names: one name an action.
         reward_terms: names, the order of the columns of :meth:`reward_sums`.
+        slot_stride: how far an environment's next episode is from its last one, in slots: the number of
+            environments that share the slots, here and in other processes.
     """
 
     num_envs: int
@@ -64,14 +66,15 @@ class VecEnv(ABC):
     observation_names: tuple[tuple[str, int], ...]
     action_names: tuple[str, ...]
     reward_terms: tuple[str, ...]
+    slot_stride: int
 
     @abstractmethod
     def reset(self, seeds: Ints, slots: Ints, stagger: bool = False) -> Tensor:
         """Start episode ``slots[i]`` of ``seeds[i]`` in environment i; returns (N, O) observations.
 
-        When an episode ends, environment i goes on with slot ``slots[i] + num_envs``. ``stagger``
-        shortens the first episodes of groups of environments by different amounts, so that resets
-        spread over time in training.
+        When an episode ends, environment i goes on with slot ``slots[i] + slot_stride``. ``stagger``
+        shortens the first episodes of groups of environments (by slot) by different amounts, so that
+        resets spread over time in training.
         """
 
     @abstractmethod

@@ -27,8 +27,8 @@ def check_task(config: ExperimentConfig) -> TaskSpec:
     return task
 
 
-def make_env(config: ExperimentConfig, num_threads: int) -> ManipulationEnv:
-    """The environment of a trial; its simulator steps on ``num_threads`` CPU threads.
+def make_env(config: ExperimentConfig, num_threads: int, ranks: int = 1) -> ManipulationEnv:
+    """The environments of a trial, or of one of its ``ranks``, stepped on ``num_threads`` CPU threads.
 
     Raises what :func:`check_task` raises, and SimulatorError when the scene cannot be simulated.
     """
@@ -36,11 +36,10 @@ def make_env(config: ExperimentConfig, num_threads: int) -> ManipulationEnv:
     names = catalog(task)
     terms = _bind_policy(config, task, names)
     num_actions = len(_actions(config, torch.zeros(len(config.robot.chain), 2)).names)
-    simulator = make_simulator(
-        config.backend.name, task, names, config.backend.num_envs, num_threads, num_actions
-    )
+    num_envs = config.backend.num_envs // ranks
+    simulator = make_simulator(config.backend.name, task, names, num_envs, num_threads, num_actions)
     actions = _actions(config, torch.from_numpy(simulator.joint_limits).float())
-    return ManipulationEnv(task, simulator, actions, terms)
+    return ManipulationEnv(task, simulator, actions, terms, num_envs * ranks)
 
 
 def _bind_policy(config: ExperimentConfig, task: TaskSpec, names: Catalog) -> TaskTerms:

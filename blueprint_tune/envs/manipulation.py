@@ -38,8 +38,11 @@ class ManipulationEnv(VecEnv):
         history: the last steps of every environment. policy: the policy config in force.
     """
 
-    def __init__(self, task: TaskSpec, simulator: Simulator, actions: Actions, terms: TaskTerms) -> None:
+    def __init__(
+        self, task: TaskSpec, simulator: Simulator, actions: Actions, terms: TaskTerms, slot_stride: int
+    ) -> None:
         self.task, self.simulator, self.actions = task, simulator, actions
+        self.slot_stride = slot_stride
         self.num_envs, self.device = simulator.num_envs, simulator.device
         self.num_actions, self.action_names = len(actions.names), actions.names
         self._decimation = task.physics.substeps * task.policy.action_repeat
@@ -90,11 +93,11 @@ class ManipulationEnv(VecEnv):
         state.order = torch.from_numpy(episodes.order)
         self._delays = Delays(self.policy)
         self._start(self._everyone, episodes)
-        self._next = self._sampler.draw(self._seeds, self._slots + n)
+        self._next = self._sampler.draw(self._seeds, self._slots + self.slot_stride)
         self._next_ready = np.ones(n, dtype=bool)
         self._limit = torch.full((n,), float(self.max_episode_steps))
         if stagger:
-            group = torch.arange(n) % STAGGER_GROUPS
+            group = torch.from_numpy(self._slots) % STAGGER_GROUPS
             self._limit = (1 + group * self.max_episode_steps // STAGGER_GROUPS).float()
         self._steps_to_limit = int(self._limit.min())
         self._raw_sums.zero_()
@@ -174,13 +177,13 @@ class ManipulationEnv(VecEnv):
         """Start the next episode of some environments; episodes are drawn for all that need one at once."""
         if not self._next_ready[env_ids].all():
             missing = np.flatnonzero(~self._next_ready)
-            drawn = self._sampler.draw(self._seeds[missing], self._slots[missing] + self.num_envs)
+            drawn = self._sampler.draw(self._seeds[missing], self._slots[missing] + self.slot_stride)
             if len(missing) == self.num_envs:
                 self._next = drawn
             else:
                 self._next.put(missing, drawn)
             self._next_ready[missing] = True
-        self._slots[env_ids] += self.num_envs
+        self._slots[env_ids] += self.slot_stride
         self._next_ready[env_ids] = False
         episodes = self._next.take(env_ids)
         for name, values in episodes.commands.items():

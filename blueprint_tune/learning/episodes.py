@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from blueprint_tune.envs.base import StepResult
+from blueprint_tune.learning.together import ALONE, Alone
 
 
 class EpisodeStatistics:
@@ -38,9 +39,9 @@ class EpisodeStatistics:
         self._returns[ended] = 0.0
         self._lengths[ended] = 0.0
 
-    def take(self) -> dict[str, float]:
-        """Means over the episodes since the last call; NaN where none ended."""
-        episodes, returns, steps, successes = self._totals.tolist()
+    def take(self, together: Alone = ALONE) -> dict[str, float]:
+        """Means over the episodes of all ranks since the last call; NaN where none ended."""
+        episodes, returns, steps, successes = together.sum(self._totals).tolist()
         self._totals.zero_()
         count = episodes or math.nan
         return {

@@ -42,9 +42,15 @@ class GaussianPolicy(GaussianMixin, Model):
     """Mean from a network, one learned standard deviation an action."""
 
     def __init__(
-        self, observations: int, actions: int, hidden: list[int], activation: str, initial_std: float
+        self,
+        observations: int,
+        actions: int,
+        hidden: list[int],
+        activation: str,
+        initial_std: float,
+        device: str = "cpu",
     ) -> None:
-        Model.__init__(self, observation_space=box(observations), action_space=box(actions), device="cpu")
+        Model.__init__(self, observation_space=box(observations), action_space=box(actions), device=device)
         GaussianMixin.__init__(self, min_log_std=MIN_LOG_STD, max_log_std=MAX_LOG_STD)
         self.net = mlp([observations, *hidden, actions], activation, OUTPUT_GAIN)
         self.log_std = nn.Parameter(torch.full((actions,), math.log(initial_std)))
@@ -57,8 +63,8 @@ class GaussianPolicy(GaussianMixin, Model):
 class ValueFunction(DeterministicMixin, Model):
     """Normalised value of a normalised observation."""
 
-    def __init__(self, observations: int, hidden: list[int], activation: str) -> None:
-        Model.__init__(self, observation_space=box(observations), action_space=box(1), device="cpu")
+    def __init__(self, observations: int, hidden: list[int], activation: str, device: str = "cpu") -> None:
+        Model.__init__(self, observation_space=box(observations), action_space=box(1), device=device)
         DeterministicMixin.__init__(self)
         self.net = mlp([observations, *hidden, 1], activation, 1.0)
 

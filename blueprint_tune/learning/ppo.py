@@ -13,6 +13,7 @@ normalisation and distribution objects cost more than the arithmetic they wrap:
 from __future__ import annotations
 
 import math
+import zlib
 from typing import Any
 
 import torch
@@ -31,33 +32,60 @@ from blueprint_tune.learning.networks import (
     box,
 )
 from blueprint_tune.learning.rollout import Rollout, advantages_and_returns
+from blueprint_tune.learning.together import ALONE, Alone
 
 _HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
 VALUE_CLIP_STD = 5.0
 """Predicted values are clipped to this many standard deviations, as skrl's scaler does."""
 
 
+class SharedScaler(RunningStandardScaler):
+    """skrl's running normaliser, over the samples of all ranks."""
+
+    def __init__(self, *, together: Alone, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._together = together
+
+    def _parallel_variance(self, input_mean: Tensor, input_var: Tensor, input_count: int) -> None:
+        super()._parallel_variance(*self._together.moments(input_mean, input_var, input_count))
+
+
 class PPOAgent(PPO):
-    """One policy in training. All randomness comes from ``generator``."""
+    """One policy in training. All randomness comes from ``generator``, which lives on the CPU.
+
+    Observations may come from any device; sampled actions are on the agent's.
+    """
 
     def __init__(
-        self, config: AgentConfig, num_observations: int, num_actions: int, generator: torch.Generator
+        self,
+        config: AgentConfig,
+        num_observations: int,
+        num_actions: int,
+        generator: torch.Generator,
+        together: Alone = ALONE,
+        device: str = "cpu",
     ) -> None:
+        """``together``: the ranks that train it, each with a ``generator`` of its own."""
         activation = config.activation
         models = {
             "policy": GaussianPolicy(
-                num_observations, num_actions, config.policy_hidden_dims, activation, config.initial_std
+                num_observations,
+                num_actions,
+                config.policy_hidden_dims,
+                activation,
+                config.initial_std,
+                device,
             ),
-            "value": ValueFunction(num_observations, config.value_hidden_dims, activation),
+            "value": ValueFunction(num_observations, config.value_hidden_dims, activation, device),
         }
         super().__init__(
             models=models,
             observation_space=box(num_observations),
             action_space=box(num_actions),
-            device="cpu",
-            cfg=_skrl_config(config, num_observations),
+            device=device,
+            cfg=_skrl_config(config, num_observations, device, together),
         )
-        self.settings = config
+        self.settings, self.together = config, together
         self.generator = generator
         # the parameters live in this process for the whole trial: the fused kernel needs no more
         self.optimizer = torch.optim.Adam(self._parameters(), lr=config.learning_rate, fused=True)
@@ -76,19 +104,20 @@ class PPOAgent(PPO):
     def normalise(self, observations: Tensor) -> Tensor:
         """Observations (…, O) in standard deviations from their mean, clipped."""
         clip = self.settings.observation_clip
-        return ((observations - self._obs_mean) * self._obs_scale).clamp_(-clip, clip)
+        inputs = observations.to(self.device)
+        return ((inputs - self._obs_mean) * self._obs_scale).clamp_(-clip, clip)
 
     @torch.no_grad()
     def explore(self, observations: Tensor) -> tuple[Tensor, Tensor]:
         """Sampled actions and their means, (N, A) each, for raw observations (N, O)."""
         mean = self.policy.net(self.normalise(observations))
-        noise = torch.randn(mean.shape, generator=self.generator)
+        noise = torch.randn(mean.shape, generator=self.generator).to(self.device)
         return mean + noise * self._std(), mean
 
     @torch.no_grad()
     def mean_actions(self, observations: Tensor) -> Tensor:
-        """What the deployed policy does: mean actions (N, A) in [-1, 1]."""
-        return self.policy.net(self.normalise(observations)).clamp_(-1.0, 1.0)
+        """What the deployed policy does: mean actions (N, A) in [-1, 1], on the observations' device."""
+        return self.policy.net(self.normalise(observations)).clamp_(-1.0, 1.0).to(observations.device)
 
     def _std(self) -> Tensor:
         return self.policy.log_std.clamp(MIN_LOG_STD, MAX_LOG_STD).exp()
@@ -96,12 +125,12 @@ class PPOAgent(PPO):
     def learn(self, rollout: Rollout, last_observations: Tensor) -> dict[str, float]:
         """One update from a full rollout; returns losses, entropy, KL and the settings in force."""
         batch = self._prepare(rollout, last_observations)
-        totals = torch.zeros(3)
+        totals = torch.zeros(3, device=self.device)
         kls: list[Tensor] = []
         for _ in range(self.settings.learning_epochs):
             epoch_kls = self._epoch(batch, totals)
             if isinstance(self.scheduler, KLAdaptiveLR):
-                self.scheduler.step(torch.stack(epoch_kls).mean().item())
+                self.scheduler.step(self.together.mean(torch.stack(epoch_kls).mean()).item())
             kls += epoch_kls
         self._observation_preprocessor(rollout.observations.flatten(0, 1), train=True)
         self._refresh_normaliser()
@@ -128,7 +157,8 @@ class PPOAgent(PPO):
         advantages, returns = advantages_and_returns(
             rollout.rewards, rollout.ended, values, last_values, settings.discount_factor, settings.gae_lambda
         )
-        advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+        mean, std = self.together.mean_and_std(advantages)
+        advantages = (advantages - mean) / (std + 1e-8)
         normal_returns = scaler(returns.flatten()[:, None], train=True)
         normal_values = scaler(values.flatten()[:, None])
         log_prob = self._log_prob(rollout.means, rollout.actions)
@@ -149,7 +179,7 @@ class PPOAgent(PPO):
     def _epoch(self, batch: list[Tensor], totals: Tensor) -> list[Tensor]:
         """One pass in shuffled minibatches; adds to ``totals`` and returns the KL of each minibatch."""
         size = len(batch[0])
-        order = torch.randperm(size, generator=self.generator)
+        order = torch.randperm(size, generator=self.generator).to(self.device)
         chunks = [tensor[order].chunk(self.settings.mini_batches) for tensor in batch]
         kls = []
         for inputs, actions, old_log_prob, advantages, returns, old_values in zip(*chunks, strict=True):
@@ -161,6 +191,7 @@ class PPOAgent(PPO):
             loss = policy_loss + value_loss - self.settings.entropy_loss_scale * entropy
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
+            self.together.average_gradients(self._parameters())
             nn.utils.clip_grad_norm_(self._parameters(), self.settings.grad_norm_clip)
             self.optimizer.step()
             with torch.no_grad():
@@ -192,6 +223,18 @@ class PPOAgent(PPO):
             self.policy.net, scaler.running_mean, scaler.running_variance, self.settings.observation_clip
         )
 
+    def fingerprint(self) -> int:
+        """32 bits of what ranks must hold alike: networks, optimizer, normalisers, learning rate."""
+        optimizer = self.optimizer.state_dict()
+        tensors = [value for state in optimizer["state"].values() for value in state.values()]
+        for name, module in self.checkpoint_modules.items():
+            tensors += [] if name == "optimizer" else module.state_dict().values()
+        rate = torch.tensor(optimizer["param_groups"][0]["lr"], dtype=torch.float64)
+        crc = 0
+        for tensor in (*tensors, rate):
+            crc = zlib.crc32(tensor.detach().cpu().numpy().tobytes(), crc)
+        return crc
+
     def state_dict(self) -> dict[str, Any]:
         """Everything that learning depends on, as tensors and plain numbers."""
         return {
@@ -209,8 +252,9 @@ class PPOAgent(PPO):
         self._refresh_normaliser()
 
 
-def _skrl_config(config: AgentConfig, num_observations: int) -> PPO_CFG:
+def _skrl_config(config: AgentConfig, num_observations: int, device: str, together: Alone) -> PPO_CFG:
     """skrl's own configuration, for what its constructor builds."""
+    shared = {"device": device, "together": together}
     return PPO_CFG(
         rollouts=config.rollouts,
         learning_epochs=config.learning_epochs,
@@ -218,14 +262,14 @@ def _skrl_config(config: AgentConfig, num_observations: int) -> PPO_CFG:
         discount_factor=config.discount_factor,
         gae_lambda=config.gae_lambda,
         learning_rate=config.learning_rate,
-        observation_preprocessor=RunningStandardScaler,
+        observation_preprocessor=SharedScaler,
         observation_preprocessor_kwargs={
             "size": box(num_observations),
             "clip_threshold": config.observation_clip,
-            "device": "cpu",
+            **shared,
         },
-        value_preprocessor=RunningStandardScaler,
-        value_preprocessor_kwargs={"size": 1, "clip_threshold": VALUE_CLIP_STD, "device": "cpu"},
+        value_preprocessor=SharedScaler,
+        value_preprocessor_kwargs={"size": 1, "clip_threshold": VALUE_CLIP_STD, **shared},
         grad_norm_clip=config.grad_norm_clip,
         ratio_clip=config.ratio_clip,
         value_clip=config.value_clip,

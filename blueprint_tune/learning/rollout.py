@@ -10,15 +10,17 @@ class Rollout:
     """Preallocated (T, N, …) tensors of one rollout; values are computed from them in one batch later.
 
     ``bootstraps`` keeps the observations in which episodes were cut off by time, so that their value
-    can stand in for the rest of the episode.
+    can stand in for the rest of the episode. What is recorded is copied to ``device``.
     """
 
-    def __init__(self, length: int, num_envs: int, num_observations: int, num_actions: int) -> None:
-        self.observations = torch.zeros(length, num_envs, num_observations)
-        self.actions = torch.zeros(length, num_envs, num_actions)
-        self.means = torch.zeros(length, num_envs, num_actions)
-        self.rewards = torch.zeros(length, num_envs)
-        self.ended = torch.zeros(length, num_envs)
+    def __init__(
+        self, length: int, num_envs: int, num_observations: int, num_actions: int, device: str = "cpu"
+    ) -> None:
+        self.observations = torch.zeros(length, num_envs, num_observations, device=device)
+        self.actions = torch.zeros(length, num_envs, num_actions, device=device)
+        self.means = torch.zeros(length, num_envs, num_actions, device=device)
+        self.rewards = torch.zeros(length, num_envs, device=device)
+        self.ended = torch.zeros(length, num_envs, device=device)
         self.bootstraps: list[tuple[int, Tensor, Tensor]] = []
         self._row = 0
 

@@ -19,6 +19,7 @@ from torch import Tensor
 from blueprint_tune.config.policy_schema import PolicyConfig
 from blueprint_tune.config.schema import SelectionConfig
 from blueprint_tune.envs.base import VecEnv
+from blueprint_tune.learning.together import ALONE, Alone
 
 
 class Selection:
@@ -32,12 +33,18 @@ class Selection:
     """
 
     def __init__(
-        self, config: SelectionConfig, env: VecEnv, own: PolicyConfig, task: PolicyConfig | None = None
+        self,
+        config: SelectionConfig,
+        env: VecEnv,
+        own: PolicyConfig,
+        task: PolicyConfig | None = None,
+        together: Alone = ALONE,
     ) -> None:
         """``own``: the policy config that is trained; ``task``: the one that is played, if it is another."""
         self._config, self.own, self._task = config, own, task or own
-        passes = math.ceil(config.episodes / env.num_envs)
-        self._cost = passes * env.num_envs * env.max_episode_steps
+        self._together = together
+        num_envs = env.num_envs * self._together.size
+        self._cost = math.ceil(config.episodes / num_envs) * num_envs * env.max_episode_steps
         """env steps of one evaluation at most"""
         self._evaluated_at, self._success_rate = -1, 0.0
         self._trained_s, self._spent_s = 0.0, 0.0
@@ -66,10 +73,10 @@ class Selection:
 
     def _play_task(self, env: VecEnv, act: Callable[[Tensor], Tensor]) -> float:
         if self.own == self._task:
-            return play(env, act, self._config.seed, self._config.episodes)
+            return play(env, act, self._config.seed, self._config.episodes, self._together)
         saved = env.save_state()
         env.configure(self._task)
-        success_rate = play(env, act, self._config.seed, self._config.episodes)
+        success_rate = play(env, act, self._config.seed, self._config.episodes, self._together)
         env.configure(self.own)
         env.load_state(saved)
         return success_rate
@@ -88,16 +95,21 @@ class Selection:
         self._evaluated_at, self._success_rate = saved["evaluated_at"], saved["success_rate"]
 
 
-def play(env: VecEnv, act: Callable[[Tensor], Tensor], seed: int, episodes: int) -> float:
-    """Success rate over slots 0 … episodes - 1 of a seed; the environment's state is left as it was."""
+def play(
+    env: VecEnv, act: Callable[[Tensor], Tensor], seed: int, episodes: int, together: Alone = ALONE
+) -> float:
+    """Success rate over slots 0 … episodes - 1 of a seed; the environment's state is left as it was.
+
+    Ranks share the episodes as they share the environments.
+    """
     saved = env.save_state()
     successes = 0
-    for first in range(0, episodes, env.num_envs):
+    for first in range(together.rank * env.num_envs, episodes, together.size * env.num_envs):
         slots = first + np.arange(env.num_envs)
         counted = torch.from_numpy(slots < episodes)
         successes += _play_once(env, act, seed, slots, counted)
     env.load_state(saved)
-    return successes / episodes
+    return int(together.sum(torch.tensor(successes))) / episodes
 
 
 @torch.inference_mode()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,23 +15,26 @@ from torch import Tensor
 
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.envs.base import StepResult, VecEnv
-from blueprint_tune.errors import TrainingDiverged
+from blueprint_tune.errors import StorageError, TrainingDiverged
 from blueprint_tune.learning.checkpoint import read_checkpoint, write_checkpoint
 from blueprint_tune.learning.curriculum import Curriculum
 from blueprint_tune.learning.episodes import EpisodeStatistics
 from blueprint_tune.learning.ppo import PPOAgent
 from blueprint_tune.learning.rollout import Rollout
 from blueprint_tune.learning.selection import Selection
+from blueprint_tune.learning.together import ALONE, Alone
 
 TRAINING_SEED_OFFSET = 1_000_000
 """Keeps the starts of training apart from those of evaluations, also with ``seed=42``."""
+RANK_SEED_STRIDE = 1_000_003
+"""Between the seeds of the exploration of two ranks of a trial."""
 
 
 class Trainer:
-    """Trains one agent in one environment.
+    """Trains one agent in one environment, or one of several ranks that do so together.
 
     Attributes:
-        env_steps: env steps of all environments so far. updates: learner updates so far.
+        env_steps: env steps of all environments of all ranks so far. updates: learner updates so far.
     """
 
     def __init__(
@@ -40,24 +43,38 @@ class Trainer:
         config: ExperimentConfig,
         dump_dir: Path | None = None,
         events: Mapping[str, dict[str, Any]] | None = None,
+        together: Alone = ALONE,
+        device: str = "cpu",
     ) -> None:
-        """``events``: of the task as its file states it, for the selection evaluation; None: the config's."""
+        """``events``: of the task as its file states it, for the selection evaluation; None: the config's.
+
+        ``together``: the ranks of the trial, of whose environments ``env`` holds this one's share.
+        ``device``: where the networks learn.
+        """
         torch.set_num_threads(config.agent.torch_threads)
-        self._env, self._config = env, config
+        self._env, self._config, self._together = env, config, together
+        rank = self._together.rank
         self._dump_dir = dump_dir or Path.cwd()
         self._curriculum = Curriculum(config.policy)
         env.configure(self._curriculum.policy)
-        generator = torch.Generator().manual_seed(config.seed)
+        generator = torch.Generator().manual_seed(config.seed + RANK_SEED_STRIDE * rank)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            self.agent = PPOAgent(config.agent, env.num_observations, env.num_actions, generator)
-        self._rollout = Rollout(config.agent.rollouts, env.num_envs, env.num_observations, env.num_actions)
+            self.agent = PPOAgent(
+                config.agent, env.num_observations, env.num_actions, generator, self._together, device
+            )
+        self._rollout = Rollout(
+            config.agent.rollouts, env.num_envs, env.num_observations, env.num_actions, device
+        )
         task = config.policy if events is None else replace(config.policy, events=dict(events))
-        self._selection = Selection(config.evaluation.selection, env, self._curriculum.policy, task)
+        self._selection = Selection(
+            config.evaluation.selection, env, self._curriculum.policy, task, self._together
+        )
         self._episodes = EpisodeStatistics(env.num_envs)
         self.env_steps, self.updates = 0, 0
         seeds = np.full(env.num_envs, config.seed + TRAINING_SEED_OFFSET, dtype=np.int64)
-        self._observations = env.reset(seeds, np.arange(env.num_envs), stagger=True)
+        slots = rank * env.num_envs + np.arange(env.num_envs)
+        self._observations = env.reset(seeds, slots, stagger=True)
 
     @property
     def finished(self) -> bool:
@@ -83,9 +100,9 @@ class Trainer:
                 losses.setdefault(name, []).append(value)
             update_s += losses["perf/update_s"][-1]
         trained_s = time.perf_counter() - began
-        metrics = {name: sum(values) / len(values) for name, values in losses.items()}
+        metrics = self._mean_over_ranks({name: sum(v) / len(v) for name, v in losses.items()})
         metrics |= {"agent/learning_rate": losses["agent/learning_rate"][-1]} if losses else {}
-        metrics |= self._episodes.take() | self._reward_means() | self._curriculum.metrics()
+        metrics |= self._episodes.take(self._together) | self._reward_means() | self._curriculum.metrics()
         metrics |= self._selection.evaluate(
             self._env, self.agent.mean_actions, self.env_steps, trained_s, self.finished
         )
@@ -98,7 +115,13 @@ class Trainer:
         }
         if self._curriculum.report(metrics["train/success_rate"]):
             self._follow_curriculum()
+        if self._together.size > 1:
+            self._together.agree(self.agent.fingerprint())
         return metrics
+
+    def _mean_over_ranks(self, metrics: dict[str, float]) -> dict[str, float]:
+        values = torch.tensor(list(metrics.values()), dtype=torch.float64)
+        return dict(zip(metrics, self._together.mean(values).tolist(), strict=True))
 
     def _follow_curriculum(self) -> None:
         """Train at the curriculum's level: what runs is judged by it, what begins is drawn by it."""
@@ -108,7 +131,7 @@ class Trainer:
     def _update(self) -> dict[str, float]:
         """One rollout and the learner's passes over it."""
         self._act()
-        self.env_steps += self._config.agent.rollouts * self._env.num_envs
+        self.env_steps += self._config.agent.rollouts * self._env.num_envs * self._together.size
         self.updates += 1
         began = time.perf_counter()
         losses = self.agent.learn(self._rollout, self._observations)
@@ -128,7 +151,7 @@ class Trainer:
         for _ in range(self._config.agent.rollouts):
             actions, means = self.agent.explore(self._observations)
             self._rollout.add(self._observations, means, actions)
-            result = self._env.step(actions)
+            result = self._env.step(actions.to(self._env.device))
             self._check_finite(result)
             self._rollout.add_outcome(
                 result.rewards,
@@ -141,7 +164,9 @@ class Trainer:
             self._observations = result.observations
 
     def _reward_means(self) -> dict[str, float]:
-        raw, weighted, steps = self._env.reward_sums()
+        raw, weighted, own_steps = self._env.reward_sums()
+        raw, weighted = self._together.sum(raw), self._together.sum(weighted)
+        steps = own_steps * self._together.size
         metrics: dict[str, float] = {}
         for index, name in enumerate(self._env.reward_terms):
             metrics[f"reward/{name}"] = float(raw[index]) / max(steps, 1)
@@ -162,6 +187,7 @@ class Trainer:
             return  # only their sum was too large for a float
         env_id = int(rows.nonzero()[0, 0])
         dump = self._dump_dir / "nan_dump.npz"
+        dump.parent.mkdir(parents=True, exist_ok=True)
         where = self._env.dump_history(env_id, dump)
         raise TrainingDiverged(
             f"{name} became NaN or infinite in {int(rows.sum())} of {self._env.num_envs} environments at "
@@ -177,29 +203,49 @@ class Trainer:
             column += size
         return "?"
 
-    def save(self, path: Path) -> None:
-        """Write everything that continuing depends on to one file."""
-        write_checkpoint(path, self._state())
+    def save(self, path: Path, others: Sequence[dict[str, Any]] = ()) -> None:
+        """Write everything that continuing depends on to one file; rank 0 is given the others' shares."""
+        state = {
+            "agent": self.agent.state_dict(),
+            "curriculum": self._curriculum.state_dict(),
+            "selection": self._selection.state_dict(),
+            "counters": torch.tensor([self.env_steps, self.updates]),
+            **self.share(),
+        }
+        write_checkpoint(path, state | {"others": list(others)} if others else state)
+
+    def share(self) -> dict[str, Any]:
+        """What of a checkpoint differs between the ranks of a trial."""
+        return {
+            "env": self._env.save_state(),
+            "episodes": self._episodes.state_dict(),
+            "observations": self._observations,
+            "generator": self.agent.generator.get_state(),
+        }
 
     def load(self, path: Path) -> None:
         """Continue from a file of :meth:`save`, exactly where the backend's state is exact."""
-        saved = read_checkpoint(path)
+        self.load_state(read_checkpoint(path))
+
+    def load_state(self, saved: dict[str, Any]) -> None:
+        """Continue from what :func:`read_checkpoint` read, a rank with its own share.
+
+        Raises StorageError for a checkpoint of another number of ranks.
+        """
+        shares = [saved, *saved.get("others", ())]
+        if len(shares) != self._together.size:
+            raise StorageError(
+                f"The checkpoint holds the environments of {len(shares)} ranks, the trial has "
+                f"{self._together.size}. Continue with as many as it was trained with: sweep.resources.ranks."
+            )
+        own = shares[self._together.rank]
         self.agent.load_state_dict(saved["agent"])
+        if self._together.rank:  # the agent's state brings the first rank's
+            self.agent.generator.set_state(own["generator"])
         self._curriculum.load_state_dict(saved["curriculum"])
         self._follow_curriculum()
-        self._env.load_state(saved["env"])
-        self._episodes.load_state_dict(saved["episodes"])
+        self._env.load_state(own["env"])
+        self._episodes.load_state_dict(own["episodes"])
         self._selection.load_state_dict(saved["selection"])
-        self._observations = saved["observations"]
+        self._observations = own["observations"]
         self.env_steps, self.updates = (int(v) for v in saved["counters"])
-
-    def _state(self) -> dict[str, Any]:
-        return {
-            "agent": self.agent.state_dict(),
-            "curriculum": self._curriculum.state_dict(),
-            "env": self._env.save_state(),
-            "episodes": self._episodes.state_dict(),
-            "selection": self._selection.state_dict(),
-            "observations": self._observations,
-            "counters": torch.tensor([self.env_steps, self.updates]),
-        }

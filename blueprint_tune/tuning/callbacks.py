@@ -16,9 +16,9 @@ from typing import Any
 
 from ray import tune
 
+from blueprint_tune.tuning.environment import ExperimentCannotRun
 from blueprint_tune.tuning.progress import Progress
 from blueprint_tune.tuning.records import REPORTS_FILE, original, read_reports, reason, replace_text
-from blueprint_tune.tuning.trainable import ExperimentCannotRun
 
 
 class Feed(tune.Callback):

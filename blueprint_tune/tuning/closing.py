@@ -41,11 +41,14 @@ def prove(
 ) -> dict[str, Any]:
     """Run all stages on the connected Ray; returns what they found, ``timings_s`` and ``cpus`` among it.
 
+    They run on this machine, where the experiment's folder is, whatever nodes there are.
     Raises the BlueprintTuneError that a stage raised.
     """
     import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    finalist = ray.remote(Finalist).options(num_cpus=cpus).remote(job)
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    finalist = ray.remote(Finalist).options(num_cpus=cpus, scheduling_strategy=here).remote(job)
     outcome: dict[str, Any] = {}
     timings: dict[str, float] = {}
     left = expected_s

@@ -30,8 +30,9 @@ from blueprint_tune.tuning.records import (
     reason,
     save_records,
 )
-from blueprint_tune.tuning.resources import Shape, restorable, save_shape, saved_shape, shape
-from blueprint_tune.tuning.session import Cpus, RaySession
+from blueprint_tune.tuning.resources import Shape, check_saved, restorable, save_shape, saved_shape, shape
+from blueprint_tune.tuning.session import RaySession
+from blueprint_tune.tuning.shared import clear_trials, place_trials
 from blueprint_tune.tuning.trainable import Trial
 
 Space = Mapping[str, Mapping[str, Any]]
@@ -53,17 +54,20 @@ def run_search(
         return load_records(folder.records)
     distributions = schedulers.search_space(space)
     num_trials = schedulers.trial_count(cfg, distributions)
-    if session.private_cpus is not None:
-        shape(
-            cfg, num_trials, Cpus(session.private_cpus, session.private_cpus)
-        )  # what cannot fit is said before Ray starts
-    cpus = session.start()
-    fit = saved_shape(folder) or shape(cfg, num_trials, cpus)
+    place_trials(cfg.cluster, folder)
+    saved = saved_shape(folder)
+    gpus_known = cfg.cluster.num_gpus is not None or not cfg.sweep.resources.gpus
+    if session.private is not None and saved is None and gpus_known:
+        shape(cfg, num_trials, session.private)  # what cannot fit is said before Ray starts
+    machines = session.start()
+    if saved is not None and not cfg.cluster.grows:
+        check_saved(saved, machines)
+    fit = saved or shape(cfg, num_trials, machines)
     save_shape(folder, fit)
     feed = Feed(progress, cfg.sweep.metric, cfg.budget.env_steps)
     recorder = Recorder(folder.trials, cfg.logger.tensorboard, progress.elapsed_s)
     tuner = _tuner(cfg, distributions, folder, fit, [feed, recorder])
-    busy = min(cpus.total, max(1, int(fit.concurrent * fit.cpus_per_trial)))
+    busy = max(1, min(machines.cpus, int(fit.concurrent * fit.cpus_per_trial)))
     progress.begin_search(Forecast(cfg, num_trials, busy))
     progress.stage("building the scene")
     results = _fit(tuner, feed, folder)
@@ -80,13 +84,12 @@ def _tuner(
     fit: Shape,
     callbacks: list[tune.Callback],
 ) -> tune.Tuner:
-    given = tune.with_parameters(
-        Trial, base=to_dict(cfg), num_threads=fit.threads, trials_dir=str(folder.trials)
-    )
-    trainable = tune.with_resources(given, {"cpu": fit.cpus_per_trial})
-    if restorable(folder.trials):
+    trials = place_trials(cfg.cluster, folder)
+    given = tune.with_parameters(Trial, base=to_dict(cfg), fit=fit, trials_dir=str(trials))
+    trainable = tune.with_resources(given, tune.PlacementGroupFactory(fit.bundles))
+    if restorable(trials):
         tuner = tune.Tuner.restore(
-            str(folder.trials),
+            str(trials),
             trainable=trainable,
             resume_unfinished=True,
             resume_errored=_failures(folder).exists(),
@@ -94,7 +97,7 @@ def _tuner(
         # Ray restores pickled callbacks, which have lost their terminal; there is no public way in.
         tuner._local_tuner.get_run_config().callbacks = callbacks
         return tuner
-    shutil.rmtree(folder.trials, ignore_errors=True)
+    clear_trials(folder)
     return tune.Tuner(
         trainable,
         param_space=dict(distributions),
@@ -109,8 +112,8 @@ def _tuner(
             trial_dirname_creator=_trial_id,
         ),
         run_config=tune.RunConfig(
-            name=folder.trials.name,
-            storage_path=str(folder.path),
+            name=trials.name,
+            storage_path=str(trials.parent),
             verbose=0,
             callbacks=callbacks,
             failure_config=tune.FailureConfig(max_failures=cfg.sweep.max_failures),
@@ -131,7 +134,7 @@ def _fit(tuner: tune.Tuner, feed: Feed, folder: ExperimentFolder) -> tune.Result
             return tuner.fit()
         except Exception as error:
             if feed.fatal is not None:
-                shutil.rmtree(folder.trials, ignore_errors=True)  # once it is put right all begins anew
+                clear_trials(folder)  # once it is put right all begins anew
                 raise BlueprintTuneError(feed.fatal) from error
             raise
 
@@ -156,7 +159,7 @@ def _record(cfg: ExperimentConfig, folder: ExperimentFolder, index: int, result:
     saved = {
         int(metrics["training_iteration"]): (
             int(metrics["updates"]),
-            str(Path(c.path).relative_to(folder.path)),
+            f"{folder.trials.name}/{trial_id}/{Path(c.path).name}",
         )
         for c, metrics in result.best_checkpoints or ()
     }

@@ -38,11 +38,41 @@ _PACKAGE_ROOT = str(Path(__file__).resolve().parents[2])
 _TEMP_PREFIX = "bt-ray-"
 
 
-class Cpus(NamedTuple):
-    """CPUs of all nodes, and of the largest one, which bounds a single process."""
+class Node(NamedTuple):
+    """What Ray may hand out on one machine."""
 
-    total: int
-    largest_node: int
+    cpus: int
+    gpus: int = 0
+
+
+class Machines(NamedTuple):
+    """The machines that Ray runs on; ``home`` is this process's, where the experiment's folder is."""
+
+    nodes: tuple[Node, ...]
+    home: Node
+
+    @property
+    def cpus(self) -> int:
+        """Of all nodes."""
+        return sum(node.cpus for node in self.nodes)
+
+    def within(self, cpus: int) -> Machines:
+        """As many of the CPUs, those beside GPUs first; GPUs are shared with whoever else runs here."""
+        nodes, left = list[Node](), cpus
+        for node in sorted(self.nodes, key=lambda n: (-n.gpus, -n.cpus)):
+            nodes.append(Node(min(node.cpus, left), node.gpus))
+            left -= nodes[-1].cpus
+        return Machines(tuple(nodes), Node(min(self.home.cpus, cpus), self.home.gpus))
+
+    def __str__(self) -> str:
+        gpus = sum(node.gpus for node in self.nodes)
+        where = f" on {len(self.nodes)} nodes (at most {max(n.cpus for n in self.nodes)} CPUs on one)"
+        return f"Ray has {self.cpus} CPUs and {gpus} GPUs{where if len(self.nodes) > 1 else ''}"
+
+
+def one_machine(cpus: int, gpus: int = 0) -> Machines:
+    """What a private Ray runs on."""
+    return Machines((Node(cpus, gpus),), Node(cpus, gpus))
 
 
 class Lent(NamedTuple):
@@ -109,16 +139,20 @@ class RaySession:
                 os.environ[name] = before
 
     @property
-    def private_cpus(self) -> int | None:
-        """CPUs that a private Ray will have, or a batch lends; None for a cluster, which has to be asked."""
-        if self._lent is not None:
-            return self._lent.cpus
-        if self._cluster.address is not None:
-            return None
-        return max(self._cluster.num_cpus or available_cpus(), self._min_cpus)
+    def private(self) -> Machines | None:
+        """What a private Ray will have, or a batch lends; None for a cluster, which has to be asked.
 
-    def start(self) -> Cpus:
-        """Connect (at most once) and return the CPUs that Ray may hand out.
+        GPUs are those that are named.
+        """
+        cluster = self._cluster
+        if self._lent is not None:
+            return one_machine(self._lent.cpus, cluster.num_gpus or 0)
+        if cluster.address is not None:
+            return None
+        return one_machine(max(cluster.num_cpus or available_cpus(), self._min_cpus), cluster.num_gpus or 0)
+
+    def start(self) -> Machines:
+        """Connect (at most once) and return what Ray may hand out.
 
         Raises ConfigError if the named cluster does not answer, BlueprintTuneError if a private Ray
         fails to start.
@@ -131,9 +165,13 @@ class RaySession:
             self._started = True
         if self._handler is None:
             self._handler = quieten(self._log)
-        nodes = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
-        share = sum(nodes) if self._lent is None else self._lent.cpus
-        return Cpus(min(sum(nodes), share), min(max(nodes), share))
+        nodes = {
+            node["NodeID"]: Node(int(node["Resources"].get("CPU", 0)), int(node["Resources"].get("GPU", 0)))
+            for node in ray.nodes()
+            if node["Alive"]
+        }
+        machines = Machines(tuple(nodes.values()), nodes[ray.get_runtime_context().get_node_id()])
+        return machines if self._lent is None else machines.within(self._lent.cpus)
 
     def lend(self, cpus: int) -> Lent:
         """A share of this session's Ray for another process on this machine."""
@@ -153,6 +191,8 @@ class RaySession:
         import ray
 
         options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+        if self._cluster.runtime_env:
+            options["runtime_env"] = self._cluster.runtime_env
         self._set_environment(_RAY_SETTINGS)
         if self._cluster.address is None:
             # Ray 2.60 authenticates with a token, which it would leave in the home folder.
@@ -164,13 +204,15 @@ class RaySession:
             # An explicit "local": without it Ray may join any cluster it finds on the machine.
             options |= {
                 "address": "local",
-                "num_cpus": self.private_cpus,
+                "num_cpus": self.private.home.cpus if self.private else None,
+                "num_gpus": self._cluster.num_gpus,
                 "include_dashboard": False,
                 "object_store_memory": OBJECT_STORE_BYTES,
                 "_temp_dir": str(self._temp),
             }
         else:
             _check_answers(self._cluster.address)
+            _refuse_remote_driver(self._cluster.address)
             options["address"] = self._cluster.address
         try:
             ray.init(**options)
@@ -192,6 +234,16 @@ def _check_answers(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=5).close()
     except OSError as error:
         raise _no_cluster(address, error) from error
+
+
+def _refuse_remote_driver(address: str) -> None:
+    """Through Ray Client this process would be on no node, and its folder on none."""
+    if address.startswith("ray://"):
+        raise ConfigError(
+            f"cluster.address={address}: an experiment runs on a node of the cluster, because it evaluates "
+            "the best policy and writes its folder there. Start it on the head, with cluster.address=auto, "
+            "or submit it: ray job submit --address http://HEAD:8265 -- blueprint-tune … cluster.address=auto"
+        )
 
 
 def _no_cluster(address: str, error: Exception) -> ConfigError:

@@ -9,17 +9,15 @@ from typing import TYPE_CHECKING, Any
 from ray import tune
 
 from blueprint_tune.config.compose import apply_overrides, to_config
-from blueprint_tune.errors import BlueprintTuneError, ConfigError, SimulatorError, TaskPackageError
+from blueprint_tune.tuning.environment import learning_device, new_env
 from blueprint_tune.tuning.records import CHECKPOINT_FILE
 
 if TYPE_CHECKING:
     from blueprint_tune.config.schema import ExperimentConfig
     from blueprint_tune.envs.base import VecEnv
     from blueprint_tune.learning.trainer import Trainer
-
-
-class ExperimentCannotRun(BlueprintTuneError):
-    """The environment cannot be built: a mistake that every trial of the experiment shares."""
+    from blueprint_tune.tuning.ranks import Peers
+    from blueprint_tune.tuning.resources import Shape
 
 
 class Trial(tune.Trainable):
@@ -30,14 +28,15 @@ class Trial(tune.Trainable):
     fresh process.
     """
 
-    def setup(self, config: dict[str, Any], base: dict[str, Any], num_threads: int, trials_dir: str) -> None:
+    def setup(self, config: dict[str, Any], base: dict[str, Any], fit: Shape, trials_dir: str) -> None:
         """Runs on the process's main thread.
 
-        ``config``: sampled dotted keys. ``base``: the composed config, plain. ``num_threads``: of physics.
+        ``config``: sampled dotted keys. ``base``: the composed config, plain. ``fit``: what was reserved.
         ``trials_dir``: a trial's folder there receives the dump of a diverged training.
         """
-        self._base, self._num_threads, self._trials_dir = base, num_threads, Path(trials_dir)
+        self._base, self._fit, self._trials_dir = base, fit, Path(trials_dir)
         self._env: VecEnv | None = None
+        self._peers: Peers | None = None
         self._trainer: Trainer | None = None
         self._failure: Exception | None = None
         self._started: float | None = None
@@ -57,7 +56,8 @@ class Trial(tune.Trainable):
         assert self._trainer is not None
         if self._started is None:
             self._started = time.time()
-        report: dict[str, Any] = dict(self._trainer.train_until_report())
+        assert self._peers is not None
+        report: dict[str, Any] = dict(self._peers.train(self._trainer.train_until_report))
         if self._first_report_s is None:
             self._first_report_s = time.time() - self._given
         report["perf/trial_switch_s"] = self._started - self._given
@@ -70,20 +70,27 @@ class Trial(tune.Trainable):
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Everything needed to go on as if nothing had happened, in one file."""
         assert self._trainer is not None
-        self._trainer.save(Path(checkpoint_dir) / CHECKPOINT_FILE)
+        assert self._peers is not None
+        self._trainer.save(Path(checkpoint_dir) / CHECKPOINT_FILE, self._peers.shares())
 
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Continue from a checkpoint's folder; a failure is raised by the next step."""
-        if self._failure is not None or self._trainer is None:
+        if self._failure is not None or self._trainer is None or self._peers is None:
             return
+        from blueprint_tune.learning.checkpoint import read_checkpoint
+
         try:
-            self._trainer.load(Path(checkpoint) / CHECKPOINT_FILE)
+            saved = read_checkpoint(Path(checkpoint) / CHECKPOINT_FILE)
+            self._peers.load(saved)
+            self._trainer.load_state(saved)
         except Exception as error:  # raised by the next step
             self._failure = error
 
     def cleanup(self) -> None:
-        """Free the simulator; called once, when the process ends."""
+        """Free the simulators; called once, when the process ends."""
         self._trainer = None
+        if self._peers is not None:
+            self._peers.close()
         if self._env is not None:
             self._env.close()
 
@@ -96,25 +103,29 @@ class Trial(tune.Trainable):
         self._trainer = None
         try:
             cfg = apply_overrides(to_config(self._base), sample)
+            peers = self._peers or self._new_peers()
+            peers.begin(sample, str(self._dump_dir))
             if self._env is None:
-                self._env = _new_env(cfg, self._num_threads)
-            self._trainer = self._new_trainer(self._env, cfg)
+                self._env = new_env(cfg, self._fit.threads, self._fit.ranks)
+            self._trainer = self._new_trainer(self._env, cfg, peers)
+            peers.ready()
         except Exception as error:  # raised by the next step
             self._failure = error
 
-    def _new_trainer(self, env: VecEnv, cfg: ExperimentConfig) -> Trainer:
+    @property
+    def _dump_dir(self) -> Path:
+        return self._trials_dir / self.trial_id
+
+    def _new_peers(self) -> Peers:
+        from blueprint_tune.tuning.ranks import Peers
+
+        self._peers = Peers(self._base, self._fit.threads, self._fit.bundles)
+        return self._peers
+
+    def _new_trainer(self, env: VecEnv, cfg: ExperimentConfig, peers: Peers) -> Trainer:
         """A trainer starts the environment anew, set to the trial's policy settings."""
         from blueprint_tune.learning.trainer import Trainer
 
-        dump_dir = self._trials_dir / self.trial_id
-        dump_dir.mkdir(parents=True, exist_ok=True)
-        return Trainer(env, cfg, dump_dir, self._base["policy"]["events"])
-
-
-def _new_env(cfg: ExperimentConfig, num_threads: int) -> VecEnv:
-    from blueprint_tune.envs.factory import make_env
-
-    try:
-        return make_env(cfg, num_threads)
-    except (ConfigError, TaskPackageError, SimulatorError) as error:
-        raise ExperimentCannotRun(str(error)) from error
+        self._dump_dir.mkdir(parents=True, exist_ok=True)
+        events = self._base["policy"]["events"]
+        return Trainer(env, cfg, self._dump_dir, events, peers.together, learning_device(cfg))

@@ -95,7 +95,7 @@ def _overrides(options: argparse.Namespace, policy: str, seed: int) -> list[str]
         *where["overrides"],
         f"preset={options.preset}",
         "sweep=single",
-        f"sweep.cpus_per_trial={options.cpus}",
+        f"sweep.resources.cpus={options.cpus}",
         f"seed={seed}",
         f"output_dir={options.work}",
         f"storage.root={options.work / 'published'}",

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from blueprint_tune.batches.check import check
@@ -28,7 +27,8 @@ def test_an_interrupted_experiment_waits_for_the_cpus_it_had(
 ) -> None:
     cfg, folder = config(), ExperimentFolder(tmp_path)
     assert least_cpus(cfg, folder) == 1
-    assert least_cpus(replace(cfg, sweep=replace(cfg.sweep, cpus_per_trial=2.5)), folder) == 3
+    assert least_cpus(config("sweep.resources.cpus=2.5"), folder) == 3
+    assert least_cpus(config("sweep.resources={ranks: 2, cpus: 2}"), folder) == 4
     write_json(tmp_path / "resources.json", {"cpus_per_trial": 2.0, "concurrent": 2, "threads": 2})
     folder.trials.mkdir()
     (folder.trials / "tuner.pkl").touch()

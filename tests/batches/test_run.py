@@ -79,8 +79,8 @@ def test_one_that_fails_and_one_that_cannot_be_stop_no_other(
 def test_one_that_wants_more_cpus_than_there_are_is_a_failure_and_holds_nobody_up(
     local_ray: None, tmp_path: Path
 ) -> None:
-    (row,) = blueprint_tune.batch(overrides(tmp_path, "door_manipulation", "sweep.cpus_per_trial=512")).rows
-    assert row["state"] == "failed" and "cpus_per_trial=512 is more than the 2 CPUs" in row["reason"]
+    (row,) = blueprint_tune.batch(overrides(tmp_path, "door_manipulation", "sweep.resources.cpus=512")).rows
+    assert row["state"] == "failed" and "sweep.resources.cpus=512; Ray has 2 CPUs" in row["reason"]
 
 
 def test_ctrl_c_stops_all_and_says_how_to_go_on(tmp_path: Path) -> None:

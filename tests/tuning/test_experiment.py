@@ -13,13 +13,12 @@ import pytest
 
 from blueprint_tune.config.compose import compose
 from blueprint_tune.config.schema import ExperimentConfig
-from blueprint_tune.errors import BlueprintTuneError, ConfigError
+from blueprint_tune.errors import BlueprintTuneError
 from blueprint_tune.tuning.experiment import ExperimentInterrupted, run_search
 from blueprint_tune.tuning.folder import ExperimentFolder, anchored, describe, open_folder
 from blueprint_tune.tuning.progress import Progress
 from blueprint_tune.tuning.records import TrialRecord, best_trial, read_reports
-from blueprint_tune.tuning.resources import Shape, shape
-from blueprint_tune.tuning.session import Cpus, RaySession
+from blueprint_tune.tuning.session import RaySession
 
 BASE = ["+scene=kitchen_001", "preset=smoke", "backend=pointmass", "backend.num_envs=16", "agent.rollouts=16"]
 SHORT = ["budget.env_steps=1024", "budget.report_env_steps=256", "evaluation.selection.episodes=2"]
@@ -81,34 +80,6 @@ def uninterrupted(local_ray: None, tmp_path_factory: pytest.TempPathFactory) -> 
     assert search(cfg)[1] == (record,), "a finished search is not searched again"
     assert curve(folder, record) == whole
     return whole
-
-
-@pytest.mark.parametrize(
-    ("trials", "cpus", "settings", "expected"),
-    [
-        (1, 8, {}, Shape(8.0, 1, 8)),
-        (20, 8, {}, Shape(1.0, 8, 1)),
-        (2, 8, {}, Shape(4.0, 2, 4)),
-        (20, 8, {"cpus_per_trial": 2.0}, Shape(2.0, 4, 2)),
-        (20, 8, {"concurrent_trials": 3}, Shape(2.0, 3, 2)),
-        (20, 2, {"cpus_per_trial": 0.5}, Shape(0.5, 4, 1)),
-    ],
-)
-def test_trials_share_the_cpus(
-    tmp_path: Path, trials: int, cpus: int, settings: dict[str, Any], expected: Shape
-) -> None:
-    assert shape(with_sweep(config(tmp_path), **settings), trials, Cpus(cpus, cpus)) == expected
-
-
-def test_a_trial_fits_the_largest_node_of_a_cluster(tmp_path: Path) -> None:
-    assert shape(config(tmp_path), 1, Cpus(24, 16)) == Shape(16.0, 1, 16)
-    with pytest.raises(ConfigError, match="more than the 16 CPUs"):
-        shape(with_sweep(config(tmp_path), cpus_per_trial=20.0), 1, Cpus(24, 16))
-
-
-def test_more_cpus_than_there_are_is_said_before_ray_starts(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cpus_per_trial=64 is more than the"):
-        search(with_sweep(config(tmp_path), cpus_per_trial=64.0))
 
 
 def test_a_warm_process_trains_exactly_as_a_fresh_one(

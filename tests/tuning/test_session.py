@@ -13,7 +13,7 @@ import pytest
 from blueprint_tune.config.schema import ClusterConfig
 from blueprint_tune.errors import ConfigError
 from blueprint_tune.tuning import session
-from blueprint_tune.tuning.session import Lent, RaySession, available_cpus
+from blueprint_tune.tuning.session import Lent, Machines, Node, RaySession, available_cpus, one_machine
 
 
 def free_port() -> int:
@@ -40,16 +40,23 @@ def test_a_cluster_that_does_not_answer_is_a_sentence(tmp_path: Path, prefix: st
     assert "no Ray cluster answers there" in done.stdout and "Leave cluster.address out" in done.stdout
 
 
-def test_cpus_of_a_private_ray_are_known_before_it_starts(tmp_path: Path) -> None:
-    def cpus(cluster: ClusterConfig, least: int = 1) -> int | None:
-        return RaySession(cluster, tmp_path / "log", least).private_cpus
+def test_what_a_private_ray_has_is_known_before_it_starts(tmp_path: Path) -> None:
+    def machine(cluster: ClusterConfig, least: int = 1) -> Machines | None:
+        return RaySession(cluster, tmp_path / "log", least).private
 
-    assert cpus(ClusterConfig(None, None)) == available_cpus() >= 1
-    assert cpus(ClusterConfig(None, 3)) == 3
-    assert cpus(ClusterConfig(None, 3), least=8) == 8, "a resumed trial keeps the CPUs it was given"
-    assert cpus(ClusterConfig("10.0.0.1:6379", None)) is None
+    assert machine(ClusterConfig(None, None)) == one_machine(available_cpus())
+    assert machine(ClusterConfig(None, 3, num_gpus=2)) == one_machine(3, 2)
+    assert machine(ClusterConfig(None, 3), least=8) == one_machine(8), "a resumed trial keeps its CPUs"
+    assert machine(ClusterConfig("10.0.0.1:6379", None)) is None
     lent = RaySession(ClusterConfig(None, 8), tmp_path / "log", lent=Lent("10.0.0.1:6379", 2))
-    assert lent.private_cpus == 2, "no more than the batch lends"
+    assert lent.private == one_machine(2), "no more than the batch lends"
+
+
+def test_a_lent_share_is_of_the_nodes_with_cards_first() -> None:
+    machines = Machines((Node(4), Node(8, 1), Node(2)), Node(4))
+    assert machines.within(10) == Machines((Node(8, 1), Node(2), Node(0)), Node(4))
+    assert machines.within(3) == Machines((Node(3, 1), Node(0), Node(0)), Node(3))
+    assert machines.within(99).cpus == 14
 
 
 def test_the_environment_is_left_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,3 +96,11 @@ def test_an_address_without_a_port_is_left_to_ray() -> None:
     session._check_answers("auto")
     with pytest.raises(ConfigError, match="no Ray cluster answers"):
         session._check_answers(f"127.0.0.1:{free_port()}")
+
+
+def test_a_driver_outside_the_cluster_is_told_how_to_get_in() -> None:
+    with pytest.raises(
+        ConfigError, match=r"runs on a node of the cluster.*cluster\.address=auto.*ray job submit"
+    ):
+        session._refuse_remote_driver("ray://10.0.0.1:10001")
+    session._refuse_remote_driver("10.0.0.1:6379")
