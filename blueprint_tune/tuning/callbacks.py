@@ -17,7 +17,14 @@ from typing import Any
 from ray import tune
 
 from blueprint_tune.tuning.progress import Progress
-from blueprint_tune.tuning.records import REPORTS_FILE, original, read_reports, reason, replace_text
+from blueprint_tune.tuning.records import (
+    REPORTS_FILE,
+    original,
+    read_reports,
+    reason,
+    replace_text,
+    trial_number,
+)
 from blueprint_tune.tuning.trainable import ExperimentCannotRun
 
 
@@ -47,7 +54,7 @@ class Feed(tune.Callback):
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """See :meth:`Progress.started`."""
         done = int((trial.last_result or {}).get("env_steps", 0))
-        self._progress.started(trials.index(trial), dict(trial.config), done)
+        self._progress.started(trial_number(trial, trials), dict(trial.config), done)
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -58,23 +65,23 @@ class Feed(tune.Callback):
         if result["training_iteration"] == 1:
             # one update and an evaluation: only the former says how fast it will go on
             seconds = steps / float(result["perf/env_steps_per_s"])
-        self._progress.reported(trials.index(trial), steps, result.get(self._metric), seconds)
+        self._progress.reported(trial_number(trial, trials), steps, result.get(self._metric), seconds)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """See :meth:`Progress.ended`."""
         done = int(trial.last_result.get("env_steps", 0)) >= self._budget
-        self._progress.ended(trials.index(trial), "completed" if done else "stopped")
+        self._progress.ended(trial_number(trial, trials), "completed" if done else "stopped")
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial failed and restarts from its last checkpoint."""
         why = self._why(trial)
         self._progress.note(
-            f"trial {trials.index(trial)} failed and restarts from its last checkpoint: {why}"
+            f"trial {trial_number(trial, trials)} failed and restarts from its last checkpoint: {why}"
         )
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial failed for good."""
-        self._progress.ended(trials.index(trial), "failed", self._why(trial))
+        self._progress.ended(trial_number(trial, trials), "failed", self._why(trial))
 
     def _why(self, trial: Any) -> str:
         """The reason of the trial's last failure. A mistake that all trials share ends the search here."""

@@ -29,6 +29,7 @@ from blueprint_tune.tuning.records import (
     read_reports,
     reason,
     save_records,
+    trial_number,
 )
 from blueprint_tune.tuning.resources import Shape, restorable, save_shape, saved_shape, shape
 from blueprint_tune.tuning.session import Cpus, RaySession
@@ -69,8 +70,12 @@ def run_search(
     results = _fit(tuner, feed, folder)
     if feed.interrupted:
         raise ExperimentInterrupted(str(folder.path))
-    records = tuple(_record(cfg, folder, i, result) for i, result in enumerate(results))
-    return _conclude(cfg, folder, records)
+    trials = results._experiment_analysis.trials  # a Result does not say which trial it was
+    records = [
+        _record(cfg, folder, trial_number(trial, trials), result)
+        for trial, result in zip(trials, results, strict=True)
+    ]
+    return _conclude(cfg, folder, tuple(sorted(records, key=lambda r: r.index)))
 
 
 def _tuner(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -51,6 +52,21 @@ class TrialRecord:
     def updates(self) -> int:
         """Learner updates at the best checkpoint."""
         return self.checkpoints[-1][0] if self.checkpoints else 0
+
+
+def trial_number(trial: Any, trials: Iterable[Any]) -> int:
+    """A Tune trial's place in the order in which trials were made; 0 is the default settings.
+
+    Tune moves a trial to the end of its list when it restarts, and sorts the list anew after a resume.
+    """
+    made = _made_as(trial)
+    return sum(_made_as(other) < made for other in trials)
+
+
+def _made_as(trial: Any) -> int:
+    """The counter that every searcher of Tune puts in front of a trial's tag."""
+    found = re.match(r"\d+", trial.experiment_tag or "")
+    return int(found.group()) if found else 0
 
 
 def read_reports(trial_dir: Path) -> tuple[Report, ...]:
