@@ -56,8 +56,12 @@ class Trainer:
         self._selection = Selection(config.evaluation.selection, env, self._curriculum.policy, task)
         self._episodes = EpisodeStatistics(env.num_envs)
         self.env_steps, self.updates = 0, 0
-        seeds = np.full(env.num_envs, config.seed + TRAINING_SEED_OFFSET, dtype=np.int64)
-        self._observations = env.reset(seeds, np.arange(env.num_envs), stagger=True)
+        self._restart_episodes()
+
+    def _restart_episodes(self) -> None:
+        n = self._env.num_envs
+        seeds = np.full(n, self._config.seed + TRAINING_SEED_OFFSET, dtype=np.int64)
+        self._observations = self._env.reset(seeds, np.arange(n), stagger=True)
 
     @property
     def finished(self) -> bool:
@@ -182,15 +186,24 @@ class Trainer:
         write_checkpoint(path, self._state())
 
     def load(self, path: Path) -> None:
-        """Continue from a file of :meth:`save`, exactly where the backend's state is exact."""
-        saved = read_checkpoint(path)
+        """Continue from a file of :meth:`save`; see :meth:`load_state_dict`."""
+        self.load_state_dict(read_checkpoint(path))
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        """Continue from what a checkpoint holds, exactly where the backend's state is exact.
+
+        With another number of environments the learning goes on, and all episodes begin anew.
+        """
         self.agent.load_state_dict(saved["agent"])
         self._curriculum.load_state_dict(saved["curriculum"])
         self._follow_curriculum()
-        self._env.load_state(saved["env"])
-        self._episodes.load_state_dict(saved["episodes"])
+        if len(saved["observations"]) == self._env.num_envs:
+            self._env.load_state(saved["env"])
+            self._episodes.load_state_dict(saved["episodes"])
+            self._observations = saved["observations"]
+        else:
+            self._restart_episodes()
         self._selection.load_state_dict(saved["selection"])
-        self._observations = saved["observations"]
         self.env_steps, self.updates = (int(v) for v in saved["counters"])
 
     def _state(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 from ray import tune
 
 from blueprint_tune.config.compose import apply_overrides, to_config
-from blueprint_tune.errors import BlueprintTuneError, ConfigError, SimulatorError, TaskPackageError
+from blueprint_tune.errors import (
+    BlueprintTuneError,
+    CheckpointDamaged,
+    ConfigError,
+    OutOfMemory,
+    SimulatorError,
+    TaskPackageError,
+)
+from blueprint_tune.tuning import checkpoints
+from blueprint_tune.tuning.memory import is_out_of_device_memory
 from blueprint_tune.tuning.records import CHECKPOINT_FILE
 
 if TYPE_CHECKING:
@@ -25,59 +35,117 @@ class ExperimentCannotRun(BlueprintTuneError):
 class Trial(tune.Trainable):
     """Trains with the sampled settings; one step is the updates up to the next report.
 
-    Nothing raises while a trial is set up, because Ray ends a trial for good (and may hang) when
-    ``reset_config`` fails; the failure is raised by the next step, which restarts the trial in a
-    fresh process.
+    The first step of a trial makes all it needs: Ray ends a trial for good (and may hang) when
+    ``reset_config`` fails, and no watchdog sees what hangs before a step. What fails in a step restarts the
+    trial in a fresh process.
     """
 
     def setup(self, config: dict[str, Any], base: dict[str, Any], num_threads: int, trials_dir: str) -> None:
         """Runs on the process's main thread.
 
         ``config``: sampled dotted keys. ``base``: the composed config, plain. ``num_threads``: of physics.
-        ``trials_dir``: a trial's folder there receives the dump of a diverged training.
+        ``trials_dir``: a trial's folder there has its checkpoints and receives a diverged training's dump.
         """
         self._base, self._num_threads, self._trials_dir = base, num_threads, Path(trials_dir)
         self._env: VecEnv | None = None
-        self._trainer: Trainer | None = None
-        self._failure: Exception | None = None
-        self._started: float | None = None
-        self._first_report_s: float | None = None
         self._free_since = time.time()
-        self._begin(config)
+        self._take(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next trial into this process, with the simulator as it stands."""
-        self._begin(new_config)
+        self._take(new_config)
         return True
 
+    def _take(self, sample: dict[str, Any]) -> None:
+        self._sample, self._given = sample, self._free_since
+        self._warm = self._env is not None
+        self._trainer: Trainer | None = None
+        self._saved: dict[str, Any] | None = None
+        self._failure: Exception | None = None
+        self._note, self._last_report = "", dict[str, Any]()
+        self._started: float | None = None
+        self._first_report_s: float | None = None
+        self._ended = checkpoints.ending(self._folder)
+
+    @property
+    def _folder(self) -> Path:
+        return self._trials_dir / self.trial_id
+
     def step(self) -> dict[str, Any]:
-        """Train up to the next report and return its metrics."""
+        """Train up to the next report and return its metrics.
+
+        Raises OutOfMemory when a device's memory is full, whoever says so.
+        """
         if self._failure is not None:
             raise self._failure
-        assert self._trainer is not None
+        if self._ended is not None:
+            return self._told_again(self._ended[1])
+        try:
+            report = self._train()
+        except Exception as error:
+            if is_out_of_device_memory(error):
+                raise OutOfMemory(f"out of memory: {str(error).strip().splitlines()[0]}") from error
+            raise
+        self._free_since = time.time()
+        return report
+
+    def _train(self) -> dict[str, Any]:
+        trainer = self._trainer or self._begin()
+        began = time.time()
         if self._started is None:
-            self._started = time.time()
-        report: dict[str, Any] = dict(self._trainer.train_until_report())
+            self._started = began
+        report: dict[str, Any] = dict(trainer.train_until_report())
+        report["time_this_iter_s"] = time.time() - began  # without building the scene
         if self._first_report_s is None:
             self._first_report_s = time.time() - self._given
         report["perf/trial_switch_s"] = self._started - self._given
         report["perf/first_report_s"] = self._first_report_s
         report["perf/warm_simulator"] = float(self._warm)
-        report["done"] = self._trainer.finished
-        self._free_since = time.time()
+        report["done"] = trainer.finished
+        report["note"], self._note = self._note, ""
+        self._last_report = report
         return report
 
+    def _told_again(self, reached: checkpoints.Reached) -> dict[str, Any]:
+        """The last report of a trial that finished unknown to Ray: it is not trained again."""
+        self._iteration, self._time_total = reached.iteration - 1, reached.time_s
+        return {**reached.report, "done": True, "time_this_iter_s": 0.0}
+
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Everything needed to go on as if nothing had happened, in one file."""
-        assert self._trainer is not None
-        self._trainer.save(Path(checkpoint_dir) / CHECKPOINT_FILE)
+        """Everything needed to go on as if nothing had happened."""
+        folder = Path(checkpoint_dir)
+        if self._ended is not None:
+            shutil.copytree(self._ended[0], folder, dirs_exist_ok=True)
+            return
+        trainer = self._trainer or self._begin()
+        trainer.save(folder / CHECKPOINT_FILE)
+        reached = checkpoints.Reached(
+            iteration=self._iteration,
+            updates=trainer.updates,
+            time_s=self._time_total,
+            finished=trainer.finished,
+            report=self._last_report,
+        )
+        checkpoints.write_reached(folder, reached)
 
     def load_checkpoint(self, checkpoint: Any) -> None:
-        """Continue from a checkpoint's folder; a failure is raised by the next step."""
-        if self._failure is not None or self._trainer is None:
+        """Continue from a checkpoint's folder, or the newest before it that is whole.
+
+        Without any the trial begins anew. A failure is raised by the next step.
+        """
+        from blueprint_tune.learning.checkpoint import read_checkpoint
+
+        if self._ended is not None:
             return
+        folder = Path(checkpoint)
         try:
-            self._trainer.load(Path(checkpoint) / CHECKPOINT_FILE)
+            found, reached, self._saved = checkpoints.newest(folder, read_checkpoint)
+            self._iteration, self._time_total = reached.iteration, reached.time_s
+            self._last_report = dict(reached.report)
+            self._note = "" if found == folder else f"{folder.name} is damaged: going on from {found.name}"
+        except CheckpointDamaged as error:
+            self._iteration, self._time_total = 0, 0.0
+            self._note = f"{error} There is none before it: starting anew"
         except Exception as error:  # raised by the next step
             self._failure = error
 
@@ -87,28 +155,26 @@ class Trial(tune.Trainable):
         if self._env is not None:
             self._env.close()
 
-    def _begin(self, sample: dict[str, Any]) -> None:
-        """Everything from the last step of the trial before, or the start, to the first step."""
-        self._given = self._free_since
-        self._warm = self._env is not None
-        self._started = self._first_report_s = None
-        self._failure = None
-        self._trainer = None
-        try:
-            cfg = apply_overrides(to_config(self._base), sample)
-            if self._env is None:
-                self._env = _new_env(cfg, self._num_threads)
-            self._trainer = self._new_trainer(self._env, cfg)
-        except Exception as error:  # raised by the next step
-            self._failure = error
-
-    def _new_trainer(self, env: VecEnv, cfg: ExperimentConfig) -> Trainer:
-        """A trainer starts the environment anew, set to the trial's policy settings."""
+    def _begin(self) -> Trainer:
+        """A trainer, which starts the environment anew, set to the trial's policy settings."""
         from blueprint_tune.learning.trainer import Trainer
 
-        dump_dir = self._trials_dir / self.trial_id
-        dump_dir.mkdir(parents=True, exist_ok=True)
-        return Trainer(env, cfg, dump_dir, self._base["policy"]["events"])
+        cfg = apply_overrides(to_config(self._base), self._sample)
+        self._fit_simulator(cfg)
+        if self._env is None:
+            self._env = _new_env(cfg, self._num_threads)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        trainer = Trainer(self._env, cfg, self._folder, self._base["policy"]["events"])
+        if self._saved is not None:
+            trainer.load_state_dict(self._saved)
+        self._saved, self._trainer = None, trainer
+        return trainer
+
+    def _fit_simulator(self, cfg: ExperimentConfig) -> None:
+        """Give up a simulator whose number of environments is not the trial's: one of them was halved."""
+        if self._env is not None and self._env.num_envs != cfg.backend.num_envs:
+            self._env.close()
+            self._env, self._warm = None, False
 
 
 def _new_env(cfg: ExperimentConfig, num_threads: int) -> VecEnv:
