@@ -70,6 +70,7 @@ def provenance() -> dict[str, Any]:
 
 def _question(config: ExperimentConfig, scene_digest: str) -> dict[str, Any]:
     tree = {key: value for key, value in to_dict(config).items() if key not in _NOT_THE_QUESTION}
+    tree["sweep"] = {key: value for key, value in tree["sweep"].items() if key != "watchdog_s"}
     tree["scene"] = {**tree["scene"], "manifest": None, "digest": scene_digest}  # by content, not by path
     tree["robot"] = {**tree["robot"], "model": _robot_digest(config.robot.model)}
     if config.robot.hand is not None and config.robot.hand.model is not None:

@@ -254,6 +254,8 @@ class SweepConfig:
     concurrent_trials: Count | Literal["auto"]
     cpus_per_trial: Positive | Literal["auto"]
     max_failures: Annotated[int, Field(ge=0)]
+    watchdog_s: Positive
+    """A trial's process that gives no report for so long is ended; see ``tuning/watchdog.py``."""
     default_settings_first: bool
     """Trial 0 runs the composed settings as they are."""
 

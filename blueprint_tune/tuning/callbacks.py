@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 import math
-import pickle
 import signal
 import threading
 import time
@@ -19,13 +17,10 @@ from ray import tune
 from blueprint_tune.tuning.progress import Progress
 from blueprint_tune.tuning.records import (
     REPORTS_FILE,
-    original,
     read_reports,
-    reason,
     replace_text,
     trial_number,
 )
-from blueprint_tune.tuning.trainable import ExperimentCannotRun
 
 
 class Feed(tune.Callback):
@@ -33,13 +28,11 @@ class Feed(tune.Callback):
 
     Attributes:
         interrupted: Ctrl-C (or SIGTERM) was received; the search stops at the next report.
-        fatal: why no trial of this experiment can run, if that is so.
     """
 
     def __init__(self, progress: Progress, metric: str, budget: int) -> None:
         self._progress, self._metric, self._budget = progress, metric, budget
         self.interrupted = False
-        self.fatal: str | None = None
         self._end_search: Callable[[], Any] | None = None
 
     def __reduce__(self) -> tuple[type[tune.Callback], tuple[()]]:
@@ -71,30 +64,6 @@ class Feed(tune.Callback):
         """See :meth:`Progress.ended`."""
         done = int(trial.last_result.get("env_steps", 0)) >= self._budget
         self._progress.ended(trial_number(trial, trials), "completed" if done else "stopped")
-
-    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """A trial failed and restarts from its last checkpoint."""
-        why = self._why(trial)
-        self._progress.note(
-            f"trial {trial_number(trial, trials)} failed and restarts from its last checkpoint: {why}"
-        )
-
-    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """A trial failed for good."""
-        self._progress.ended(trial_number(trial, trials), "failed", self._why(trial))
-
-    def _why(self, trial: Any) -> str:
-        """The reason of the trial's last failure. A mistake that all trials share ends the search here."""
-        error: Any = None
-        with contextlib.suppress(OSError, pickle.UnpicklingError, AttributeError, ImportError, EOFError):
-            error = pickle.loads(Path(trial.pickled_error_file).read_bytes())
-        if error is None:
-            with contextlib.suppress(OSError, TypeError):
-                error = Path(trial.error_file).read_text()
-        if isinstance(error, BaseException) and isinstance(original(error), ExperimentCannotRun):
-            self.fatal = reason(error)
-            raise ExperimentCannotRun(self.fatal)
-        return reason(error)
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """End an interrupted search once no checkpoint is being written."""

@@ -31,6 +31,8 @@ class TrialRecord:
         score: the tuned metric at the best report, smoothed over its neighbours; None without a report.
         checkpoints: (updates, folder relative to the experiment's), the last is the best report's.
         duration_s: training time. error: why it failed, one sentence.
+        failures: what went wrong on its way, also what a restart got over, a sentence each.
+        not_comparable: why it cannot be compared with the others; None if it can.
     """
 
     trial_id: str
@@ -42,6 +44,8 @@ class TrialRecord:
     checkpoints: tuple[tuple[int, str], ...]
     duration_s: float
     error: str | None
+    failures: tuple[str, ...] = ()
+    not_comparable: str | None = None
 
     @property
     def checkpoint(self) -> str | None:
@@ -109,11 +113,14 @@ def best_report(
 
 
 def best_trial(records: Sequence[TrialRecord], mode: str) -> TrialRecord:
-    """The trial with the best smoothed score; among equals the first. At least one has a checkpoint."""
+    """The trial with the best smoothed score; among equals the first. At least one has a checkpoint.
+
+    One that cannot be compared with the others is the best only if no other can be.
+    """
     sign = 1.0 if mode == "max" else -1.0
     return max(
         (r for r in records if r.checkpoint is not None and r.score is not None),
-        key=lambda r: (sign * (r.score or 0.0), -r.index),
+        key=lambda r: (r.not_comparable is None, sign * (r.score or 0.0), -r.index),
     )
 
 
@@ -153,7 +160,13 @@ def save_records(path: Path, records: Sequence[TrialRecord]) -> None:
 def load_records(path: Path) -> tuple[TrialRecord, ...]:
     """Read what :func:`save_records` wrote."""
     return tuple(
-        TrialRecord(**{**record, "checkpoints": tuple((u, f) for u, f in record["checkpoints"])})
+        TrialRecord(
+            **{
+                **record,
+                "checkpoints": tuple((u, f) for u, f in record["checkpoints"]),
+                "failures": tuple(record.get("failures", ())),
+            }
+        )
         for record in json.loads(path.read_text())
     )
 
