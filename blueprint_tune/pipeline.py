@@ -111,7 +111,8 @@ def _carry_on(
     progress.stage("starting Ray")
     from blueprint_tune.tuning.experiment import run_search
 
-    with RaySession(cfg.cluster, folder.log, min_cpus(folder)) as session:
+    go_on = f"Continue with:  blueprint-tune resume {folder.path}"
+    with RaySession(cfg.cluster, folder.log, min_cpus(folder), go_on) as session:
         records = run_search(cfg, folder.read()[1], folder, session, progress)
         dossier = Dossier(cfg, task, folder, folder.tree(), records)
         outcome = _outcome(dossier, session, progress)

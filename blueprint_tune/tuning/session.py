@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from blueprint_tune.config.schema import ClusterConfig
 from blueprint_tune.errors import BlueprintTuneError, ConfigError
+from blueprint_tune.tuning.lifeline import Lifeline
 
 _AUTH_TOKEN = secrets.token_hex(32)
 """One for the life of the process: Ray keeps the first it was given, also for a later private Ray."""
@@ -35,6 +36,7 @@ _RAY_SETTINGS = {
 }
 _PACKAGE_ROOT = str(Path(__file__).resolve().parents[2])
 _TEMP_PREFIX = "bt-ray-"
+_AGAIN = "The same command again goes on from there."
 
 
 class Cpus(NamedTuple):
@@ -60,9 +62,13 @@ class RaySession:
     as it is and left running.
     """
 
-    def __init__(self, cluster: ClusterConfig, log: Path, min_cpus: int = 1) -> None:
-        """``log`` receives what Ray and Tune have to say; ``min_cpus`` is what the largest trial needs."""
-        self._cluster, self._log, self._min_cpus = cluster, log, min_cpus
+    def __init__(self, cluster: ClusterConfig, log: Path, min_cpus: int = 1, go_on: str = _AGAIN) -> None:
+        """``log`` receives what Ray and Tune have to say; ``min_cpus`` is what the largest trial needs.
+
+        ``go_on``: what the user is told if a private Ray dies.
+        """
+        self._cluster, self._log, self._min_cpus, self._go_on = cluster, log, min_cpus, go_on
+        self._lifeline: Lifeline | None = None
         self._temp: Path | None = None
         self._started = False
         self._handler: logging.Handler | None = None
@@ -76,6 +82,9 @@ class RaySession:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Shut down the Ray that :meth:`start` started, if it did."""
+        if self._lifeline is not None:
+            self._lifeline.cut()
+            self._lifeline = None
         if self._started:
             import ray
 
@@ -155,6 +164,8 @@ class RaySession:
                     f"Its temporary files go to {self._temp}."
                 ) from error
             raise _no_cluster(self._cluster.address, error) from error
+        if self._cluster.address is None:
+            self._lifeline = Lifeline(self._go_on)
 
 
 def _check_answers(address: str) -> None:
