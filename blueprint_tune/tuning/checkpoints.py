@@ -70,15 +70,15 @@ def newest(folder: Path, read: Callable[[Path], T]) -> tuple[Path, Reached, T]:
 
     Raises CheckpointDamaged if there is none, and what else ``read`` raises.
     """
-    first: CheckpointDamaged | ObjectNotFound | None = None
+    why = f"Checkpoint {folder} is not whole."
     for candidate in _back_from(folder):
         reached = read_reached(candidate)
         try:
             if reached is not None:
                 return candidate, reached, read(candidate / CHECKPOINT_FILE)
         except (CheckpointDamaged, ObjectNotFound) as error:
-            first = first or error
-    raise first or CheckpointDamaged(f"Checkpoint {folder} is not whole.")
+            why = str(error) if candidate == folder else why
+    raise CheckpointDamaged(why)
 
 
 def _back_from(folder: Path) -> Iterator[Path]:

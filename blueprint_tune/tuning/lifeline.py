@@ -1,8 +1,8 @@
 """Notices that the Ray this program started has died under it, and says how to go on.
 
-Without it a dead raylet ends the program with a dump of Ray's internal state, and a dead GCS leaves it waiting
-for a minute before Ray ends it (measured with Ray 2.60). Nothing can be saved by then: what the trials have
-learned is in their checkpoints.
+Without it a dead raylet ends the program with a dump of Ray's internal state, and a dead GCS leaves it
+waiting for a minute before Ray ends it (measured with Ray 2.60). Nothing can be saved by then: what the
+trials have learned is in their checkpoints.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class Lifeline:
 
     def _give_up(self, dead: list[str]) -> None:
         error = BlueprintTuneError(
-            f"Ray died: its {' and '.join(dead)} ended, because of a crash, too little memory, or someone who "
-            f"killed it. What the trials have learned up to their last checkpoint is kept. {self._go_on}"
+            f"Ray died: its {' and '.join(dead)} ended (a crash, too little memory, or killed from outside). "
+            f"What the trials have learned up to their last checkpoint is kept. {self._go_on}"
         )
         show_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
         print(f"{show_cursor}\n{error}", file=sys.stderr, flush=True)
