@@ -21,6 +21,8 @@ from blueprint_tune.config.searchspace import load_searchspace
 from blueprint_tune.config.validate import to_dict
 
 _NOT_THE_QUESTION = ("name", "output_dir", "force", "preset", "searchspace", "storage", "logger", "cluster")
+_NOT_OF_A_SWEEP = ("watchdog_s", "reuse_processes")
+"""How trials are run, not what they are: a warm process trains exactly as a fresh one."""
 _LIBRARIES = (
     "mujoco",
     "torch",
@@ -70,7 +72,7 @@ def provenance() -> dict[str, Any]:
 
 def _question(config: ExperimentConfig, scene_digest: str) -> dict[str, Any]:
     tree = {key: value for key, value in to_dict(config).items() if key not in _NOT_THE_QUESTION}
-    tree["sweep"] = {key: value for key, value in tree["sweep"].items() if key != "watchdog_s"}
+    tree["sweep"] = {key: value for key, value in tree["sweep"].items() if key not in _NOT_OF_A_SWEEP}
     tree["scene"] = {**tree["scene"], "manifest": None, "digest": scene_digest}  # by content, not by path
     tree["robot"] = {**tree["robot"], "model": _robot_digest(config.robot.model)}
     if config.robot.hand is not None and config.robot.hand.model is not None:

@@ -112,7 +112,7 @@ def _tuner(
             scheduler=schedulers.make_scheduler(cfg, distributions),
             search_alg=schedulers.make_searcher(cfg, distributions, fit.concurrent),
             max_concurrent_trials=None if cfg.sweep.searcher is None else fit.concurrent,
-            reuse_actors=True,
+            reuse_actors=cfg.sweep.reuse_processes,
             trial_dirname_creator=_trial_id,
         ),
         run_config=tune.RunConfig(

@@ -164,8 +164,17 @@ class RaySession:
                     f"Its temporary files go to {self._temp}."
                 ) from error
             raise _no_cluster(self._cluster.address, error) from error
+        _silence_raylet()
         if self._cluster.address is None:
             self._lifeline = Lifeline(self._go_on)
+
+
+def _silence_raylet() -> None:
+    """Ray prints a page for each process that dies, whatever its log level; what died is told by the search."""
+    with contextlib.suppress(ImportError, AttributeError):
+        from ray._private.ray_logging import global_worker_stdstream_dispatcher
+
+        global_worker_stdstream_dispatcher.remove_handler("ray_print_logs")
 
 
 def _check_answers(address: str) -> None:
