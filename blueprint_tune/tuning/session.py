@@ -170,7 +170,7 @@ class RaySession:
 
 
 def _silence_raylet() -> None:
-    """Ray prints a page for each process that dies, whatever its log level; what died is told by the search."""
+    """Ray prints a page for each process that dies, whatever its log level; the search tells what died."""
     with contextlib.suppress(ImportError, AttributeError):
         from ray._private.ray_logging import global_worker_stdstream_dispatcher
 
