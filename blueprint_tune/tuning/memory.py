@@ -19,9 +19,12 @@ _SIGNS = (
 _DEVICES = ("cuda", "gpu", "device", "physx")
 
 
-def is_out_of_device_memory(error: BaseException) -> bool:
-    """Whether an error, or one it was raised from, says that a GPU's memory is full."""
-    return any(type(e).__name__ in _TYPES or _says_so(str(e)) for e in _chain(error))
+def out_of_device_memory(error: BaseException) -> str | None:
+    """What an error, or one it was raised from, says about a GPU's memory being full; None if nothing."""
+    for e in _chain(error):
+        if type(e).__name__ in _TYPES or _says_so(str(e)):
+            return (str(e).strip().splitlines() or [type(e).__name__])[0]
+    return None
 
 
 def _says_so(message: str) -> bool:

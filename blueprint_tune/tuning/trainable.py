@@ -19,7 +19,7 @@ from blueprint_tune.errors import (
     TaskPackageError,
 )
 from blueprint_tune.tuning import checkpoints
-from blueprint_tune.tuning.memory import is_out_of_device_memory
+from blueprint_tune.tuning.memory import out_of_device_memory
 from blueprint_tune.tuning.records import CHECKPOINT_FILE
 
 if TYPE_CHECKING:
@@ -83,8 +83,8 @@ class Trial(tune.Trainable):
         try:
             report = self._train()
         except Exception as error:
-            if is_out_of_device_memory(error):
-                raise OutOfMemory(f"out of memory: {str(error).strip().splitlines()[0]}") from error
+            if full := out_of_device_memory(error):
+                raise OutOfMemory(f"out of memory: {full}") from error
             raise
         self._free_since = time.time()
         return report

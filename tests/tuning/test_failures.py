@@ -93,9 +93,10 @@ def test_every_failure_is_a_result_and_the_others_go_on(
     assert crashed.error is not None and "its process died" in crashed.error
     assert fine.failures == () and fine.error is None and fine.not_comparable is None
     assert len(hung.failures) == 1 and hung.failures[0].startswith("restarted at 512 env steps: it hung: no ")
-    assert diverged.error is not None and "became nan at update 3" in diverged.error.lower()
+    assert diverged.error is not None and "became NaN" in diverged.error
     assert len(diverged.failures) == 2
-    assert crowded.failures == ("restarted at 0 env steps: out of memory: the scene cannot be built",)
+    assert len(crowded.failures) == 1
+    assert crowded.failures[0].startswith("restarted at 0 env steps: out of memory: CUDA out of memory")
     assert crowded.not_comparable is not None
     assert crowded.sample["backend.num_envs"] == 8 and crowded.sample["agent.rollouts"] == 32
     assert any("not comparable: the scheduler goes on ranking it" in line for line in progress.lines)

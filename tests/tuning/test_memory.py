@@ -9,7 +9,7 @@ import torch
 
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.config.validate import apply_overrides
-from blueprint_tune.tuning.memory import halved, is_out_of_device_memory, why_not_comparable
+from blueprint_tune.tuning.memory import halved, out_of_device_memory, why_not_comparable
 
 
 @pytest.mark.parametrize(
@@ -25,10 +25,10 @@ from blueprint_tune.tuning.memory import halved, is_out_of_device_memory, why_no
     ],
 )
 def test_whose_memory_is_full(error: Exception, full: bool) -> None:
-    assert is_out_of_device_memory(error) is full
+    assert (out_of_device_memory(error) is not None) is full
     wrapped = RuntimeError("the scene cannot be built")
     wrapped.__cause__ = error
-    assert is_out_of_device_memory(wrapped) is full
+    assert out_of_device_memory(wrapped) == (str(error) if full else None)
 
 
 def test_half_the_environments_and_twice_the_rollout(config: Callable[..., ExperimentConfig]) -> None:
