@@ -16,7 +16,7 @@ from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.errors import OutOfMemory
 from blueprint_tune.tuning.memory import NUM_ENVS, halved
 from blueprint_tune.tuning.progress import Progress
-from blueprint_tune.tuning.records import original, reason, trial_number
+from blueprint_tune.tuning.records import original, reason, trained_steps, trial_number
 from blueprint_tune.tuning.trainable import ExperimentCannotRun
 
 FAILURES_FILE = "failures.jsonl"
@@ -79,7 +79,7 @@ class FailureLog(tune.Callback):
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial failed and restarts from its last checkpoint."""
         error, why = self._why(trial)
-        self._write(trial, Failure(_env_steps(trial), why, True))
+        self._write(trial, Failure(trained_steps(trial), why, True))
         name = f"trial {trial_number(trial, trials)}"
         smaller = halved(self._cfg, trial.config) if isinstance(error, OutOfMemory) else None
         if smaller is None:
@@ -95,7 +95,7 @@ class FailureLog(tune.Callback):
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial failed for good."""
         why = self._why(trial)[1]
-        self._write(trial, Failure(_env_steps(trial), why, False))
+        self._write(trial, Failure(trained_steps(trial), why, False))
         self._progress.ended(trial_number(trial, trials), "failed", why)
 
     def _why(self, trial: Any) -> tuple[BaseException | None, str]:
@@ -120,7 +120,3 @@ class FailureLog(tune.Callback):
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / FAILURES_FILE).open("a") as file:
             file.write(json.dumps(asdict(failure)) + "\n")
-
-
-def _env_steps(trial: Any) -> int:
-    return int((trial.last_result or {}).get("env_steps", 0))

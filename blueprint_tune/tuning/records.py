@@ -67,6 +67,14 @@ def trial_number(trial: Any, trials: Iterable[Any]) -> int:
     return sum(_made_as(other) < made for other in trials)
 
 
+def trained_steps(trial: Any) -> int:
+    """Env steps at a Tune trial's last report; 0 before the first.
+
+    ``trial.last_result`` would ask the trial's process, which may be busy, hang or be gone.
+    """
+    return int(trial.run_metadata.last_result.get("env_steps", 0))
+
+
 def _made_as(trial: Any) -> int:
     """The counter that every searcher of Tune puts in front of a trial's tag."""
     found = re.match(r"\d+", trial.experiment_tag or "")

@@ -15,6 +15,7 @@ from benchlib.processes import family
 from benchlib.record import Document, Repeats, number, progress, verdict
 from benchlib.startup import reports_in, start, stop, wait_for
 from blueprint_tune.tuning.records import Report, read_reports
+from blueprint_tune.tuning.session import available_cpus
 
 SWITCHES = [
     "+scene=kitchen_001",
@@ -46,6 +47,8 @@ KILLED = ["+scene=kitchen_001", "policy=dexterous_pick_place", "preset=quick", "
 FIRST_TRIALS = 20
 """Until then the driver may grow: libraries are loaded, pools are filled."""
 _SETTLE_S = 2.0
+_QUIET = 0.5
+"""Load average up to which a machine counts as quiet."""
 _CLOCK = re.compile(r"^\[(\d+):(\d+)\] (.*)")
 
 
@@ -60,6 +63,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, command: list[str]) -> None:
     """Measure and write ``sweeps.md``."""
     document = Document("sweeps", "Trial switch, overhead of a trial, restart", command)
+    if document.load_before > _QUIET:
+        document.text(
+            f"**Measured on a busy machine** (load average {document.load_before:.1f} on {available_cpus()} "
+            "CPUs before it began): a quiet one is faster, and its figures are the ones to state."
+        )
     _switch(document, options)
     _overhead(document, options)
     _restart(document, options)
