@@ -69,7 +69,14 @@ class Dossier:
     def curves(self) -> tuple[TrialCurves, ...]:
         """What every trial reported."""
         return tuple(
-            TrialCurves(r.trial_id, r.status, r.sample, read_reports(self.folder.trials / r.trial_id))
+            TrialCurves(
+                r.trial_id,
+                r.status,
+                r.sample,
+                read_reports(self.folder.trials / r.trial_id),
+                r.failures,
+                r.not_comparable,
+            )
             for r in self.records
         )
 

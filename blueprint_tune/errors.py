@@ -7,8 +7,9 @@
     ├── TaskPackageError ── ManifestError
     ├── SimulatorError ── BackendUnavailable
     ├── TrainingDiverged
+    ├── OutOfMemory
     ├── ExportMismatch
-    └── StorageError ── ObjectNotFound, ClaimTaken
+    └── StorageError ── ObjectNotFound, ClaimTaken, CheckpointDamaged
 
 A message says where, what, what was expected or is nearest, and what to do next.
 """
@@ -51,6 +52,10 @@ class TrainingDiverged(BlueprintTuneError):
     """A tensor became NaN or infinite."""
 
 
+class OutOfMemory(BlueprintTuneError):
+    """A device's memory does not suffice for the number of environments."""
+
+
 class ExportMismatch(BlueprintTuneError):
     """The exported policy does not compute what the trained one does."""
 
@@ -65,6 +70,10 @@ class ObjectNotFound(StorageError):
 
 class ClaimTaken(StorageError):
     """Somebody else holds the claim."""
+
+
+class CheckpointDamaged(StorageError):
+    """A checkpoint's file is not what was written."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -118,14 +118,20 @@ def _carry_on(
 ) -> RunResult:
     from blueprint_tune.dossier import Dossier
     from blueprint_tune.tuning.records import elapsed_s
-    from blueprint_tune.tuning.resources import min_cpus
+    from blueprint_tune.tuning.resources import min_cpus, restorable
     from blueprint_tune.tuning.session import RaySession
+    from blueprint_tune.tuning.versions import check_versions
 
     progress.begin(folder.name, elapsed_s(folder.trials))
+    begun = restorable(folder.trials) and not folder.records.exists()
+    changed = check_versions(folder.tree().get("provenance") or {}, folder.path) if begun else None
+    if changed:
+        progress.note(changed)
     progress.stage("starting Ray")
     from blueprint_tune.tuning.experiment import run_search
 
-    with RaySession(cfg.cluster, folder.log, min_cpus(folder), lent) as session:
+    go_on = f"Continue with:  blueprint-tune resume {folder.path}"
+    with RaySession(cfg.cluster, folder.log, min_cpus(folder), go_on, lent) as session:
         records = run_search(cfg, folder.read()[1], folder, session, progress)
         dossier = Dossier(cfg, task, folder, folder.tree(), records)
         outcome = _outcome(dossier, session, progress)

@@ -35,8 +35,12 @@ def summarise(result: RunResult) -> None:
 
 def _trial_line(trials: tuple[TrialRecord, ...], best: TrialRecord) -> str:
     """Which trial won, and what became of the others."""
+    return "\n".join([*_winner(trials, best), *_incidents(trials)])
+
+
+def _winner(trials: tuple[TrialRecord, ...], best: TrialRecord) -> list[str]:
     if len(trials) == 1:
-        return ""
+        return []
     settings = ", ".join(
         f"{k}={v:.3g}" if isinstance(v, float) else f"{k}={v}" for k, v in best.sample.items()
     )
@@ -46,8 +50,15 @@ def _trial_line(trials: tuple[TrialRecord, ...], best: TrialRecord) -> str:
         if (n := sum(t.status == state for t in trials))
     ]
     states = ", ".join(f"{n} {state}" for n, state in counts)
-    lines = [f"{best.index} of {len(trials)} ({states}): {settings}"]
-    return "\n".join([*lines, *(f"            trial {t.index} failed: {t.error}" for t in trials if t.error)])
+    return [f"{best.index} of {len(trials)} ({states}): {settings}"]
+
+
+def _incidents(trials: tuple[TrialRecord, ...]) -> list[str]:
+    """Every failure with its reason, also of trials that a restart saved, and what is not comparable."""
+    told = [
+        f"trial {t.index} {text}" for t in trials for text in (*t.failures, *filter(None, [t.not_comparable]))
+    ]
+    return [text if not k and len(trials) == 1 else f"            {text}" for k, text in enumerate(told)]
 
 
 def _has_events(result: RunResult) -> bool:

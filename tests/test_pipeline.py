@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ import yaml
 import blueprint_tune
 from blueprint_tune import pipeline
 from blueprint_tune.errors import BlueprintTuneError, ConfigError, StorageError
-from blueprint_tune.tuning.records import read_reports
 
 ENV = {**os.environ, "PYTHONPATH": str(Path(blueprint_tune.__file__).parents[1]), "PYTHONUNBUFFERED": "1"}
 
@@ -156,9 +156,9 @@ def _only_what_is_there(outcome: Any) -> Any:
     return checked
 
 
-def run_process(folder: Path, *more: str) -> subprocess.Popen[str]:
+def run_process(folder: Path, *more: str, command: Sequence[str] = ()) -> subprocess.Popen[str]:
     """The command line in a process group of its own, as in a terminal."""
-    words = [sys.executable, "-m", "blueprint_tune", *overrides(folder, *more)]
+    words = [sys.executable, "-m", "blueprint_tune", *(command or overrides(folder, *more))]
     return subprocess.Popen(
         words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=ENV, start_new_session=True
     )
@@ -175,22 +175,55 @@ def read_until(process: subprocess.Popen[str], text: str) -> list[str]:
 
 
 def test_killed_and_resumed_is_as_never_stopped(finished: tuple[Path, Any], tmp_path: Path) -> None:
+    """The whole Ray is killed in the first trial, then the driver in the second; a checkpoint is damaged."""
     process = run_process(tmp_path, *SWEEP, "name=killed")
     try:
         lines = read_until(process, "trial 0  512/1.0k")
+        kill_ray(process.pid)
+        rest = process.communicate(timeout=60)[0]
+    finally:
+        process.kill()
+    assert "starting Ray" in "".join(lines) and "left" in lines[-1]
+    assert not any("Traceback" in line or "WARNING" in line or "ray." in line for line in lines), lines
+    path = tmp_path / "out/killed"
+    assert process.returncode == 2 and f"blueprint-tune resume {path}" in rest, rest
+    process = run_process(tmp_path, command=["resume", str(path)])
+    try:
+        lines = read_until(process, "trial 1  512/1.0k")
     finally:
         process.kill()
         process.communicate()
-    assert "starting Ray" in "".join(lines) and "left" in lines[-1]
-    assert not any("Traceback" in line or "WARNING" in line or "ray." in line for line in lines), lines
-    result = blueprint_tune.resume(tmp_path / "out/killed")
     whole = finished[1]
-    assert result.success_rate == whole.success_rate
+    done, begun = sorted(p for p in (path / "trials").iterdir() if p.is_dir())
+    kept = (done / "result.json").read_bytes()
+    newest = max(begun.glob("checkpoint_*/checkpoint.pt"))
+    newest.write_bytes(newest.read_bytes()[:1000])
+    result = blueprint_tune.resume(path)
+    assert (done / "result.json").read_bytes() == kept, "a finished trial is not trained again"
+    assert result.success_rate == whole.success_rate and result.best_config.agent.rollouts == 16
     for ours, theirs in zip(result.trials, whole.trials, strict=True):
-        assert ours.sample == theirs.sample
-        curves = [read_reports(r.path / "trials" / t.trial_id) for r, t in ((result, ours), (whole, theirs))]
-        still = [[{k: v for k, v in row.items() if _is_timeless(k)} for row in curve] for curve in curves]
-        assert still[0] == still[1] and len(still[0]) == 4
+        assert ours.sample == theirs.sample and ours.status == "completed"
+        assert [updates for updates, _ in ours.checkpoints] == [updates for updates, _ in theirs.checkpoints]
+        rows = [told_reports(r.path / "trials" / t.trial_id) for r, t in ((result, ours), (whole, theirs))]
+        assert rows[0] == rows[1] and len(rows[0]) == 4
+
+
+def told_reports(folder: Path) -> list[dict[str, Any]]:
+    """Every line of a trial's reports without what depends on the clock."""
+    rows = [json.loads(line) for line in (folder / "result.json").read_text().splitlines()]
+    return [{k: v for k, v in row.items() if _is_timeless(k)} for row in rows]
+
+
+def kill_ray(driver: int) -> None:
+    """Kill -9 what Ray consists of under a driver, its trials left alone."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
+            command = (process / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if parent == driver and (b"gcs_server" in command or b"raylet/raylet" in command):
+            os.kill(int(process.name), signal.SIGKILL)
 
 
 def _is_timeless(key: str) -> bool:
@@ -210,8 +243,12 @@ def test_ctrl_c_in_a_terminal_says_how_to_go_on(tmp_path: Path) -> None:
 
 
 def test_what_is_no_experiment_cannot_be_resumed(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="is not an experiment"):
-        blueprint_tune.resume(tmp_path / "nowhere")
+    (tmp_path / "kitchen-one").mkdir()
+    (tmp_path / "kitchen-one/experiment.yaml").write_text("{}")
+    with pytest.raises(ConfigError, match="is not an experiment.*Did you mean 'kitchen-one'"):
+        blueprint_tune.resume(tmp_path / "kitchen-on")
+    with pytest.raises(ConfigError, match="is incomplete"):
+        blueprint_tune.resume(tmp_path / "kitchen-one")
 
 
 def test_a_scene_that_has_changed_is_not_mixed_into_a_resume(tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ from blueprint_tune.config.validate import to_dict
 
 NOT_THE_QUESTION = ("name", "output_dir", "force", "preset", "searchspace", "storage", "logger", "cluster")
 """Settings that say where and how a run happens, or that are resolved into others."""
+_NOT_OF_A_SWEEP = ("watchdog_s", "reuse_processes")
+"""How trials are run, not what they are: a warm process trains exactly as a fresh one."""
 _LIBRARIES = (
     "mujoco",
     "torch",
@@ -106,6 +108,7 @@ def _code_name(record: Mapping[str, Any]) -> str:
 def _question(config: ExperimentConfig, scene_digest: str) -> dict[str, Any]:
     """Resolved settings with files by their content instead of their path."""
     tree = {key: value for key, value in to_dict(config).items() if key not in NOT_THE_QUESTION}
+    tree["sweep"] = {key: value for key, value in tree["sweep"].items() if key not in _NOT_OF_A_SWEEP}
     tree["scene"] = {**tree["scene"], "manifest": None, "digest": scene_digest}
     robot = tree["robot"]
     robot["model"] = _robot_digest(config.robot.model)

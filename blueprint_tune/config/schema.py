@@ -273,6 +273,10 @@ class SweepConfig:
     concurrent_trials: Count | Literal["auto"]
     resources: ResourcesConfig
     max_failures: Annotated[int, Field(ge=0)]
+    watchdog_s: Positive
+    """A trial's process that gives no report for so long is ended; see ``tuning/watchdog.py``."""
+    reuse_processes: bool
+    """A process takes one trial after the other, its simulator warm; false = one trial each."""
     default_settings_first: bool
     """Trial 0 runs the composed settings as they are."""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from blueprint_tune.errors import ObjectNotFound, StorageError
+from blueprint_tune.errors import CheckpointDamaged, ObjectNotFound, StorageError
 
 FORMAT = 1
 """Raised when a checkpoint of an older program can no longer be read."""
@@ -24,14 +24,15 @@ def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """Read what :func:`write_checkpoint` wrote.
 
-    Raises StorageError when the file is missing, damaged or of another format.
+    Raises ObjectNotFound when the file is missing, CheckpointDamaged when it is damaged, StorageError when
+    it is of another format.
     """
     if not path.exists():
         raise ObjectNotFound(f"There is no checkpoint {path}.")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a damaged file
-        raise StorageError(f"Checkpoint {path} is damaged: {error}") from error
+        raise CheckpointDamaged(f"Checkpoint {path} is damaged: {error}") from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise StorageError(f"Checkpoint {path} was written by another version of this program.")
     return state

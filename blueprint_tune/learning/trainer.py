@@ -72,9 +72,13 @@ class Trainer:
         )
         self._episodes = EpisodeStatistics(env.num_envs)
         self.env_steps, self.updates = 0, 0
-        seeds = np.full(env.num_envs, config.seed + TRAINING_SEED_OFFSET, dtype=np.int64)
-        slots = rank * env.num_envs + np.arange(env.num_envs)
-        self._observations = env.reset(seeds, slots, stagger=True)
+        self._restart_episodes()
+
+    def _restart_episodes(self) -> None:
+        n = self._env.num_envs
+        seeds = np.full(n, self._config.seed + TRAINING_SEED_OFFSET, dtype=np.int64)
+        slots = self._together.rank * n + np.arange(n)
+        self._observations = self._env.reset(seeds, slots, stagger=True)
 
     @property
     def finished(self) -> bool:
@@ -224,13 +228,14 @@ class Trainer:
         }
 
     def load(self, path: Path) -> None:
-        """Continue from a file of :meth:`save`, exactly where the backend's state is exact."""
+        """Continue from a file of :meth:`save`; see :meth:`load_state`."""
         self.load_state(read_checkpoint(path))
 
     def load_state(self, saved: dict[str, Any]) -> None:
-        """Continue from what :func:`read_checkpoint` read, a rank with its own share.
+        """Continue from what :func:`read_checkpoint` read, a rank with its own share of it.
 
-        Raises StorageError for a checkpoint of another number of ranks.
+        Exact where the backend's state is exact. With another number of environments the learning goes on,
+        and all episodes begin anew. Raises StorageError for a checkpoint of another number of ranks.
         """
         shares = [saved, *saved.get("others", ())]
         if len(shares) != self._together.size:
@@ -244,8 +249,11 @@ class Trainer:
             self.agent.generator.set_state(own["generator"])
         self._curriculum.load_state_dict(saved["curriculum"])
         self._follow_curriculum()
-        self._env.load_state(own["env"])
-        self._episodes.load_state_dict(own["episodes"])
+        if len(own["observations"]) == self._env.num_envs:
+            self._env.load_state(own["env"])
+            self._episodes.load_state_dict(own["episodes"])
+            self._observations = own["observations"]
+        else:
+            self._restart_episodes()
         self._selection.load_state_dict(saved["selection"])
-        self._observations = own["observations"]
         self.env_steps, self.updates = (int(v) for v in saved["counters"])

@@ -20,7 +20,7 @@ from blueprint_tune.tasks.spec import TaskSpec
 from blueprint_tune.tuning import forecast
 from blueprint_tune.tuning.folder import ExperimentFolder, State, anchored, describe, refuse_foreign
 from blueprint_tune.tuning.resources import Shape, shape
-from blueprint_tune.tuning.session import Cpus, RaySession
+from blueprint_tune.tuning.session import Machines, RaySession
 
 SHOWN = 10
 """Trials whose values are shown."""
@@ -83,13 +83,13 @@ def make_plan(cfg: ExperimentConfig, overrides: Sequence[str] = ()) -> Plan:
     task = problems.collect(lambda: _check_task(cfg))
     space = problems.collect(lambda: load_searchspace(cfg.searchspace, cfg)) or {}
     found = problems.collect(lambda: _search(cfg, space))
-    cpus = problems.collect(lambda: _cpus(cfg))
+    machines = problems.collect(lambda: _machines(cfg))
     num_trials = found[0] if found else 1
-    fit = problems.collect(lambda: shape(cfg, num_trials, cpus)) if cpus else None
+    fit = problems.collect(lambda: shape(cfg, num_trials, machines)) if machines else None
     samples = found[1] if found else ()
     trials = [problems.collect(functools.partial(_trial, cfg, sample)) for sample in samples]
     named = problems.collect(lambda: _identity(cfg, space, task, overrides)) if task else None
-    if problems.found or found is None or fit is None or cpus is None or named is None or task is None:
+    if problems.found or found is None or fit is None or machines is None or named is None or task is None:
         raise ConfigError(join_problems(problems.found))
     folder, changed = named
     updates = [_updates(trial or cfg) for trial in trials] or [_updates(cfg)]
@@ -107,7 +107,7 @@ def make_plan(cfg: ExperimentConfig, overrides: Sequence[str] = ()) -> Plan:
         rungs=tuple(round(rung) for rung in forecast.rungs(cfg)),
         decisions={k: scheduler[k] for k in _DECISIONS if isinstance(scheduler.get(k), int | float)},
         fit=fit,
-        cpus=cpus.total,
+        cpus=machines.cpus,
         notes=tuple(task.notes),
     )
 
@@ -147,14 +147,15 @@ def _search(
     return schedulers.trial_count(cfg, distributions), seen.samples, seen.depends
 
 
-def _cpus(cfg: ExperimentConfig) -> Cpus:
-    """What Ray would have: known for a private one, asked of a cluster."""
+def _machines(cfg: ExperimentConfig) -> Machines:
+    """What Ray would have: known for a private one, unless it has to count the GPUs; asked of a cluster."""
+    gpus_known = cfg.cluster.num_gpus is not None or not cfg.sweep.resources.gpus
     with (
         tempfile.TemporaryDirectory(prefix="blueprint-tune-plan-") as folder,
         RaySession(cfg.cluster, Path(folder) / "ray.log") as session,
     ):
-        private = session.private_cpus
-        return session.start() if private is None else Cpus(private, private)
+        private = session.private
+        return session.start() if private is None or not gpus_known else private
 
 
 def _trial(cfg: ExperimentConfig, sample: Mapping[str, Any]) -> ExperimentConfig:

@@ -33,12 +33,16 @@ class TrialCurves:
             ``failed`` or ``interrupted``.
         sampled: dotted config key -> value; empty for the default settings.
         rows: reports in order of ``env_steps``, each metric -> number (finite numbers only).
+        failures: what went wrong, a sentence each. not_comparable: why its figures cannot be compared with
+            the other trials'; None if they can.
     """
 
     trial_id: str
     status: str
     sampled: Mapping[str, Any]
     rows: tuple[Mapping[str, float], ...]
+    failures: tuple[str, ...] = ()
+    not_comparable: str | None = None
 
     def series(self, metric: str, against: str = "env_steps") -> tuple[Floats, Floats]:
         """(x, y) of the reports that have both numbers."""
@@ -192,6 +196,8 @@ def training_summary(
                 "env_steps": _whole(trial.last("env_steps")),
                 "last_success_rate": trial.last(SUCCESS),
                 "best_success_rate": trial.best(),
+                "failures": list(trial.failures),
+                "not_comparable": trial.not_comparable,
             }
             for trial in trials
         ],

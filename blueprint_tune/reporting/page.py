@@ -25,6 +25,7 @@ def render(report: ReportData) -> str:
             verdict=views.verdict(report.benchmark),
             facts=facts(report),
             trials=views.trial_table(report.trials, report.best_trial),
+            incidents=views.incidents(report.trials),
             seeds=views.seed_rows(report.benchmark),
             actions=views.action_rows(report.policy),
             indicators=views.indicator_rows(report.benchmark),

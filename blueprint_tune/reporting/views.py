@@ -144,6 +144,15 @@ def _trial_row(index: int, trial: TrialCurves, best: bool, columns: Sequence[str
     )
 
 
+def incidents(trials: Sequence[TrialCurves]) -> tuple[tuple[int, str], ...]:
+    """(number of the trial, what went wrong or sets it apart), trials in the order they were made."""
+    return tuple(
+        (number, text)
+        for number, trial in enumerate(trials)
+        for text in (*trial.failures, *filter(None, [trial.not_comparable]))
+    )
+
+
 def setting(value: Any, digits: int = 12) -> str:
     """A config value as a reader would type it, floats rounded to ``digits``."""
     if isinstance(value, bool) or value is None:

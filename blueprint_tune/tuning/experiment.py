@@ -15,10 +15,12 @@ from ray import tune
 from blueprint_tune.config.compose import to_dict
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.errors import BlueprintTuneError
-from blueprint_tune.tuning import schedulers
+from blueprint_tune.tuning import checkpoints, schedulers
 from blueprint_tune.tuning.callbacks import Feed, Recorder
+from blueprint_tune.tuning.failures import FailureLog, read_failures
 from blueprint_tune.tuning.folder import ExperimentFolder
 from blueprint_tune.tuning.forecast import Forecast
+from blueprint_tune.tuning.memory import why_not_comparable
 from blueprint_tune.tuning.progress import Progress
 from blueprint_tune.tuning.records import (
     Status,
@@ -29,11 +31,13 @@ from blueprint_tune.tuning.records import (
     read_reports,
     reason,
     save_records,
+    trial_number,
 )
 from blueprint_tune.tuning.resources import Shape, check_saved, restorable, save_shape, saved_shape, shape
 from blueprint_tune.tuning.session import RaySession
 from blueprint_tune.tuning.shared import clear_trials, place_trials
 from blueprint_tune.tuning.trainable import Trial
+from blueprint_tune.tuning.watchdog import Watchdog
 
 Space = Mapping[str, Mapping[str, Any]]
 
@@ -64,17 +68,20 @@ def run_search(
         check_saved(saved, machines)
     fit = saved or shape(cfg, num_trials, machines)
     save_shape(folder, fit)
+    watchdog = Watchdog(cfg.sweep.watchdog_s, cfg.budget.report_env_steps)
+    failures = FailureLog(cfg, folder.trials, progress, watchdog.verdict, fit.ranks)
     feed = Feed(progress, cfg.sweep.metric, cfg.budget.env_steps)
     recorder = Recorder(folder.trials, cfg.logger.tensorboard, progress.elapsed_s)
-    tuner = _tuner(cfg, distributions, folder, fit, [feed, recorder])
+    tuner = _tuner(cfg, distributions, folder, fit, [watchdog, failures, feed, recorder])
     busy = max(1, min(machines.cpus, int(fit.concurrent * fit.cpus_per_trial)))
     progress.begin_search(Forecast(cfg, num_trials, busy))
     progress.stage("building the scene")
-    results = _fit(tuner, feed, folder)
+    results = _fit(tuner, failures, folder)
     if feed.interrupted:
         raise ExperimentInterrupted(str(folder.path))
-    records = tuple(_record(cfg, folder, i, result) for i, result in enumerate(results))
-    return _conclude(cfg, folder, records)
+    trials = results._experiment_analysis.trials  # a Result does not say which trial it was
+    records = [_record(cfg, folder, trial, trial_number(trial, trials)) for trial in trials]
+    return _conclude(cfg, folder, tuple(sorted(records, key=lambda r: r.index)))
 
 
 def _tuner(
@@ -108,7 +115,7 @@ def _tuner(
             scheduler=schedulers.make_scheduler(cfg, distributions),
             search_alg=schedulers.make_searcher(cfg, distributions, fit.concurrent),
             max_concurrent_trials=None if cfg.sweep.searcher is None else fit.concurrent,
-            reuse_actors=True,
+            reuse_actors=cfg.sweep.reuse_processes,
             trial_dirname_creator=_trial_id,
         ),
         run_config=tune.RunConfig(
@@ -128,14 +135,14 @@ def _trial_id(trial: Any) -> str:
     return str(trial.trial_id)
 
 
-def _fit(tuner: tune.Tuner, feed: Feed, folder: ExperimentFolder) -> tune.ResultGrid:
+def _fit(tuner: tune.Tuner, failures: FailureLog, folder: ExperimentFolder) -> tune.ResultGrid:
     with _signals_restored():
         try:
             return tuner.fit()
         except Exception as error:
-            if feed.fatal is not None:
+            if failures.fatal is not None:
                 clear_trials(folder)  # once it is put right all begins anew
-                raise BlueprintTuneError(feed.fatal) from error
+                raise BlueprintTuneError(failures.fatal) from error
             raise
 
 
@@ -153,29 +160,30 @@ def _signals_restored() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _record(cfg: ExperimentConfig, folder: ExperimentFolder, index: int, result: Any) -> TrialRecord:
-    trial_id = Path(result.path).name
-    reports = read_reports(folder.trials / trial_id)
+def _record(cfg: ExperimentConfig, folder: ExperimentFolder, trial: Any, index: int) -> TrialRecord:
+    """From what the trial left in its folder; Ray is asked what it sampled and whether it failed for good."""
+    trial_dir = folder.trials / trial.trial_id
+    reports, failures = read_reports(trial_dir), read_failures(trial_dir)
     saved = {
-        int(metrics["training_iteration"]): (
-            int(metrics["updates"]),
-            f"{folder.trials.name}/{trial_id}/{Path(c.path).name}",
-        )
-        for c, metrics in result.best_checkpoints or ()
+        reached.iteration: (reached.updates, str(path.relative_to(folder.path)))
+        for path, reached in checkpoints.whole(trial_dir).items()
     }
     best = best_report(reports, cfg.sweep.metric, cfg.sweep.mode, saved)
     env_steps = int(reports[-1]["env_steps"]) if reports else 0
+    failed = trial.status == "ERROR"
     done: Status = "completed" if env_steps >= cfg.budget.env_steps else "stopped"
     return TrialRecord(
-        trial_id=trial_id,
+        trial_id=trial.trial_id,
         index=index,
-        status="failed" if result.error else done,
-        sample=dict(result.config or {}),
+        status="failed" if failed else done,
+        sample=dict(trial.config),
         env_steps=env_steps,
         score=best[1] if best else None,
         checkpoints=tuple(saved[k] for k in sorted(saved) if best and k <= best[0]),
         duration_s=float(reports[-1]["time_s"]) if reports else 0.0,
-        error=reason(result.error) if result.error else None,
+        error=(failures[-1].reason if failures else reason(None)) if failed else None,
+        failures=tuple(str(failure) for failure in failures),
+        not_comparable=why_not_comparable(cfg, trial.config),
     )
 
 
@@ -185,7 +193,7 @@ def _conclude(
     """Write the records down and drop checkpoints nobody will want; all trials failed is an error."""
     if all(r.checkpoint is None for r in records):
         save_records(_failures(folder), records)
-        reasons = "\n".join(f"  trial {r.index}: {r.error}" for r in records[:5])
+        reasons = "\n".join(f"  trial {r.index}: {r.error}" for r in records)
         many = "The trial failed" if len(records) == 1 else f"All {len(records)} trials failed"
         raise BlueprintTuneError(f"{many}:\n{reasons}\nRay's own account is in {folder.log}.")
     best = best_trial(records, cfg.sweep.mode)

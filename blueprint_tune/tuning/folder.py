@@ -17,7 +17,7 @@ import yaml
 from blueprint_tune.config.compose import to_config, to_dict
 from blueprint_tune.config.identity import content_hash, input_hash, provenance
 from blueprint_tune.config.schema import ExperimentConfig
-from blueprint_tune.errors import BlueprintTuneError, ConfigError
+from blueprint_tune.errors import BlueprintTuneError, ConfigError, nearest
 
 State = Literal["new", "unfinished", "finished"]
 
@@ -99,13 +99,21 @@ class ExperimentFolder:
             tree = yaml.safe_load(self.document.read_text())
         except OSError as error:
             raise ConfigError(
-                f"{self.path} is not an experiment: it holds no {self.document.name}."
+                f"{self.path} is not an experiment: it holds no {self.document.name}. {self._neighbours()}"
             ) from error
         except yaml.YAMLError as error:
             raise ConfigError(f"{self.document} cannot be read: {error}") from error
         if not isinstance(tree, dict) or not {"config", "searchspace", "input_hash"} <= set(tree):
             raise ConfigError(f"{self.document} is incomplete; start the experiment again.")
         return tree
+
+    def _neighbours(self) -> str:
+        """What could have been meant: experiments in this folder, else beside it."""
+        for folder in (self.path, self.path.parent):
+            known = [path.parent.name for path in folder.glob(f"*/{self.document.name}")]
+            if known:
+                return f"In {folder}: {nearest(self.name, known)}"
+        return "Experiments are in the folder output_dir names, by default outputs."
 
     @contextlib.contextmanager
     def claimed(self) -> Iterator[None]:

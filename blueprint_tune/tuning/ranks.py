@@ -59,6 +59,9 @@ class Peer:
 
         self._trainer = None
         cfg = apply_overrides(to_config(self._base), sample)
+        if self._env is not None and self._env.num_envs != cfg.backend.num_envs // self._size:
+            self._env.close()  # one of the two trials was halved for want of memory
+            self._env = None
         if self._env is None:
             self._env = new_env(cfg, self._num_threads, self._size)
         events = self._base["policy"]["events"]

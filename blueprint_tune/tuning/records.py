@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,6 +31,8 @@ class TrialRecord:
         score: the tuned metric at the best report, smoothed over its neighbours; None without a report.
         checkpoints: (updates, folder relative to the experiment's), the last is the best report's.
         duration_s: training time. error: why it failed, one sentence.
+        failures: what went wrong on its way, also what a restart got over, a sentence each.
+        not_comparable: why it cannot be compared with the others; None if it can.
     """
 
     trial_id: str
@@ -41,6 +44,8 @@ class TrialRecord:
     checkpoints: tuple[tuple[int, str], ...]
     duration_s: float
     error: str | None
+    failures: tuple[str, ...] = ()
+    not_comparable: str | None = None
 
     @property
     def checkpoint(self) -> str | None:
@@ -51,6 +56,29 @@ class TrialRecord:
     def updates(self) -> int:
         """Learner updates at the best checkpoint."""
         return self.checkpoints[-1][0] if self.checkpoints else 0
+
+
+def trial_number(trial: Any, trials: Iterable[Any]) -> int:
+    """A Tune trial's place in the order in which trials were made; 0 is the default settings.
+
+    Tune moves a trial to the end of its list when it restarts, and sorts the list anew after a resume.
+    """
+    made = _made_as(trial)
+    return sum(_made_as(other) < made for other in trials)
+
+
+def trained_steps(trial: Any) -> int:
+    """Env steps at a Tune trial's last report; 0 before the first.
+
+    ``trial.last_result`` would ask the trial's process, which may be busy, hang or be gone.
+    """
+    return int(trial.run_metadata.last_result.get("env_steps", 0))
+
+
+def _made_as(trial: Any) -> int:
+    """The counter that every searcher of Tune puts in front of a trial's tag."""
+    found = re.match(r"\d+", trial.experiment_tag or "")
+    return int(found.group()) if found else 0
 
 
 def read_reports(trial_dir: Path) -> tuple[Report, ...]:
@@ -93,11 +121,14 @@ def best_report(
 
 
 def best_trial(records: Sequence[TrialRecord], mode: str) -> TrialRecord:
-    """The trial with the best smoothed score; among equals the first. At least one has a checkpoint."""
+    """The trial with the best smoothed score; among equals the first. At least one has a checkpoint.
+
+    One that cannot be compared with the others is the best only if no other can be.
+    """
     sign = 1.0 if mode == "max" else -1.0
     return max(
         (r for r in records if r.checkpoint is not None and r.score is not None),
-        key=lambda r: (sign * (r.score or 0.0), -r.index),
+        key=lambda r: (r.not_comparable is None, sign * (r.score or 0.0), -r.index),
     )
 
 
@@ -137,7 +168,13 @@ def save_records(path: Path, records: Sequence[TrialRecord]) -> None:
 def load_records(path: Path) -> tuple[TrialRecord, ...]:
     """Read what :func:`save_records` wrote."""
     return tuple(
-        TrialRecord(**{**record, "checkpoints": tuple((u, f) for u, f in record["checkpoints"])})
+        TrialRecord(
+            **{
+                **record,
+                "checkpoints": tuple((u, f) for u, f in record["checkpoints"]),
+                "failures": tuple(record.get("failures", ())),
+            }
+        )
         for record in json.loads(path.read_text())
     )
 

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from blueprint_tune.config.schema import ClusterConfig
 from blueprint_tune.errors import BlueprintTuneError, ConfigError
+from blueprint_tune.tuning.lifeline import Lifeline
 
 _AUTH_TOKEN = secrets.token_hex(32)
 """One for the life of the process: Ray keeps the first it was given, also for a later private Ray."""
@@ -36,6 +37,7 @@ _RAY_SETTINGS = {
 }
 _PACKAGE_ROOT = str(Path(__file__).resolve().parents[2])
 _TEMP_PREFIX = "bt-ray-"
+_AGAIN = "The same command again goes on from there."
 
 
 class Node(NamedTuple):
@@ -99,13 +101,20 @@ class RaySession:
     """
 
     def __init__(
-        self, cluster: ClusterConfig, log: Path, min_cpus: int = 1, lent: Lent | None = None
+        self,
+        cluster: ClusterConfig,
+        log: Path,
+        min_cpus: int = 1,
+        go_on: str = _AGAIN,
+        lent: Lent | None = None,
     ) -> None:
         """``log`` receives what Ray and Tune have to say; ``min_cpus`` is what the largest trial needs.
 
-        ``lent`` is the share of a Ray that a batch started, used instead of what ``cluster`` says.
+        ``go_on``: what the user is told if a private Ray dies. ``lent``: the share of a Ray that a batch
+        started, used instead of what ``cluster`` says.
         """
-        self._cluster, self._log, self._min_cpus = cluster, log, min_cpus
+        self._cluster, self._log, self._min_cpus, self._go_on = cluster, log, min_cpus, go_on
+        self._lifeline: Lifeline | None = None
         self._lent = lent
         if lent is not None:
             self._cluster = dataclasses.replace(cluster, address=lent.address)
@@ -122,6 +131,9 @@ class RaySession:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Shut down the Ray that :meth:`start` started, if it did."""
+        if self._lifeline is not None:
+            self._lifeline.cut()
+            self._lifeline = None
         if self._started:
             import ray
 
@@ -223,6 +235,17 @@ class RaySession:
                     f"Its temporary files go to {self._temp}."
                 ) from error
             raise _no_cluster(self._cluster.address, error) from error
+        _silence_raylet()
+        if self._cluster.address is None:
+            self._lifeline = Lifeline(self._go_on)
+
+
+def _silence_raylet() -> None:
+    """Ray prints a page for each process that dies, whatever its log level; the search tells what died."""
+    with contextlib.suppress(ImportError, AttributeError):
+        from ray._private.ray_logging import global_worker_stdstream_dispatcher
+
+        global_worker_stdstream_dispatcher.remove_handler("ray_print_logs")
 
 
 def _check_answers(address: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +63,8 @@ class Finalist:
         base = to_config(self._job.config)
         self._cfg = apply_overrides(base, self._job.sample)
         torch.set_num_threads(self._cfg.agent.torch_threads)
-        self._env = make_env(base, self._job.num_threads)
+        # the number of environments may have been halved because more do not fit into memory
+        self._env = make_env(replace(base, backend=self._cfg.backend), self._job.num_threads)
         self._policy = load_policy(
             Path(self._job.checkpoint), self._cfg, self._env.num_observations, self._env.num_actions
         )

@@ -16,6 +16,7 @@ COMMANDS = {
     "training": "PPO end to end against its parts, rsl_rl and Stable-Baselines3",
     "learning": "train and evaluate every policy type on several seeds; goes on where it stopped",
     "startup": "start-up times, trial switch, memory",
+    "sweeps": "trial switch, overhead of a trial, driver memory, restart after kill -9",
     "readme": "put the measured table into README.md",
     "policies": "write docs/policies.md: pictures, roles, success, rewards and learning curves",
 }

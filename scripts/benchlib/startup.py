@@ -97,13 +97,13 @@ def _first_report(overrides: Sequence[str]) -> tuple[float, float, list[Process]
     with tempfile.TemporaryDirectory(prefix="bench-") as temp:
         folders = [f"output_dir={temp}/outputs", f"storage.root={temp}/published", "logger.progress=lines"]
         began, wall = time.perf_counter(), time.time()
-        child = _start([*MAIN, *overrides, *folders], Path(temp) / "log")
+        child = start([*MAIN, *overrides, *folders], Path(temp) / "log")
         try:
-            reports = _wait_for(child, Path(temp) / "log", lambda: _reports(Path(temp)))
+            reports = wait_for(child, Path(temp) / "log", lambda: reports_in(Path(temp)))
             report_s = time.perf_counter() - began
             processes = family(child.pid)
         finally:
-            _stop(child)
+            stop(child)
     report = min(reports, key=lambda r: r["timestamp"])
     trained_s = report["perf/first_report_s"] - report["perf/trial_switch_s"]
     return report["timestamp"] - trained_s - wall, report_s, processes
@@ -113,27 +113,28 @@ def _trial_switches(overrides: Sequence[str]) -> Repeats:
     """Of every trial that was given a simulator as the trial before left it."""
     with tempfile.TemporaryDirectory(prefix="bench-") as temp:
         folders = [f"output_dir={temp}/outputs", f"storage.root={temp}/published", "logger.progress=lines"]
-        child = _start([*SWITCHES, *overrides, *folders], Path(temp) / "log")
+        child = start([*SWITCHES, *overrides, *folders], Path(temp) / "log")
         try:
             child.wait(PATIENCE_S)
         finally:
-            _stop(child)
+            stop(child)
         reports = [
-            r for r in _reports(Path(temp)) if r["training_iteration"] == 1 and r["perf/warm_simulator"]
+            r for r in reports_in(Path(temp)) if r["training_iteration"] == 1 and r["perf/warm_simulator"]
         ]
         if not reports:
             raise SystemExit(f"No trial switched:\n{(Path(temp) / 'log').read_text()[-2000:]}")
     return Repeats.of([r["perf/trial_switch_s"] for r in reports])
 
 
-def _start(arguments: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+def start(arguments: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+    """The program in a process group of its own, what it says in ``log``."""
     with log.open("w") as file:
         return subprocess.Popen(
             [*PROGRAM, *arguments], stdout=file, stderr=file, start_new_session=True, env=_environment()
         )
 
 
-def _wait_for(child: subprocess.Popen[bytes], log: Path, found: Callable[[], Any]) -> Any:
+def wait_for(child: subprocess.Popen[bytes], log: Path, found: Callable[[], Any]) -> Any:
     """Poll until ``found()`` is true. Gives up when the program ends before, or after :data:`PATIENCE_S`."""
     deadline = time.monotonic() + PATIENCE_S
     while not (answer := found()):
@@ -143,11 +144,12 @@ def _wait_for(child: subprocess.Popen[bytes], log: Path, found: Callable[[], Any
     return answer
 
 
-def _reports(temp: Path) -> list[Report]:
+def reports_in(temp: Path) -> list[Report]:
+    """What all trials of the experiments in ``temp / "outputs"`` have reported."""
     return [r for path in temp.glob("outputs/*/trials/*/result.json") for r in read_reports(path.parent)]
 
 
-def _stop(child: subprocess.Popen[bytes]) -> None:
+def stop(child: subprocess.Popen[bytes]) -> None:
     """Ctrl-C twice ends a run at once; what does not end is killed, and Ray's processes go with it."""
     for _ in range(2):
         if child.poll() is None:

@@ -117,11 +117,11 @@ def test_everything_that_cannot_work_is_said_at_once(
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "something").write_text("")
     more = [f"searchspace={space}", "sweep=random", "sweep.num_samples=8", "cluster.num_cpus=2"]
-    more += ["+policy.roles.target.entity=nothing", "sweep.cpus_per_trial=64"]
+    more += ["+policy.roles.target.entity=nothing", "sweep.resources.cpus=64"]
     assert cli.main(["plan", *words(tmp_path, *more), "--no-probe"]) == 2
     said = capsys.readouterr()
     assert said.out == ""
-    for problem in ("'nothing'", "cpus_per_trial=64", "A trial would run with agent.mini_batches="):
+    for problem in ("'nothing'", "resources.cpus=64", "A trial would run with agent.mini_batches="):
         assert problem in said.err, said.err
     with pytest.raises(ConfigError, match="taken exists and is not an experiment"):
         planned(tmp_path, "name=taken")

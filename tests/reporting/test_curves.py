@@ -110,6 +110,8 @@ def test_the_summary_lists_failed_trials_too(trials: tuple[TrialCurves, ...]) ->
         "env_steps": None,
         "last_success_rate": None,
         "best_success_rate": None,
+        "failures": list(trials[3].failures),
+        "not_comparable": trials[3].not_comparable,
     }
 
 

@@ -90,6 +90,12 @@ def test_it_says_what_matters_first(text: str) -> None:
     assert places == sorted(places)
 
 
+def test_every_failure_is_told_with_its_reason(text: str) -> None:
+    assert "trial 3: restarted at 0 env steps: out of memory" in text
+    assert "trial 3: gave up at 0 env steps: its process died" in text
+    assert "trial 3: not comparable: half the environments" in text
+
+
 def test_both_colour_schemes_and_print_are_provided(text: str) -> None:
     assert "prefers-color-scheme: dark" in text
     assert "@media print" in text

@@ -39,12 +39,12 @@ class Variation:
         """
         heavier = self._changed("mass_scale", env_ids, starts.mass_scale)
         resized = self._changed("size_scale", env_ids, starts.size_scale)
+        if len(resized):
+            self._write_size(resized)
         if len(heavier) or len(resized):
             ids = np.union1d(heavier, resized)
             self._write_mass(ids)
-            self._batch.set_const(ids.astype(np.int32))
-        if len(resized):
-            self._write_size(resized)
+            self._batch.set_const(ids.astype(np.int32))  # last: it measures lengths by the sizes
         slippery = self._changed("friction_scale", env_ids, starts.friction_scale)
         if len(slippery):
             self._write_friction(slippery)
