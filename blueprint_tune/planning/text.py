@@ -125,8 +125,8 @@ def _share(plan: Plan) -> str:
     trials = f"{plan.at_once} trial{'s' * (plan.at_once != 1)}"
     ranks = f", {fit.ranks} ranks" if fit.ranks > 1 else ""
     gpus = f" and {fit.gpus_per_trial:g} GPUs" if fit.gpus_per_trial else ""
-    each = f"{fit.cpus_per_trial:g} CPUs{gpus}{ranks} ({fit.threads} physics threads{' a rank' if ranks else ''})"
-    return f"{trials} of {each}; there are {plan.cpus} CPUs"
+    threads = f"{fit.threads} physics threads{' a rank' if ranks else ''}"
+    return f"{trials} of {fit.cpus_per_trial:g} CPUs{gpus}{ranks} ({threads}); there are {plan.cpus} CPUs"
 
 
 def _samples(plan: Plan) -> list[str]:

@@ -61,7 +61,7 @@ class FailureLog(tune.Callback):
         ended_for: Callable[[str], str | None],
         ranks: int = 1,
     ) -> None:
-        """``ended_for``: why this program ended a trial's process, by the trial's id; ``ranks``: of a trial."""
+        """``ended_for``: why this program ended the process of a trial (its id); ``ranks``: of a trial."""
         self._ranks = ranks
         self._cfg, self._dir, self._progress, self._ended_for = cfg, trials_dir, progress, ended_for
         self.fatal: str | None = None
