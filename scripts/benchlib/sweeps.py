@@ -87,7 +87,7 @@ def _switch(document: Document, options: argparse.Namespace) -> None:
     rows = [[name, *values.cells()] for name, values in gaps.items()]
     document.table(["seconds", "min", "median", "max"], rows)
     document.text(
-        f"Warm: {verdict(warm.median, 0.3, at_least=False)} s. A process for each trial takes "
+        f"Warm: {verdict(warm.median, 0.3, at_least=False)}. A process for each trial takes "
         f"{number(times)} times as long: {verdict(times, 15, at_least=True)}.",
         "From a trial's last report to the first env step of the next, its checkpoint among it. Random "
         f"search, {options.switches} trials of one update with 256 environments, one at a time.",
@@ -118,7 +118,7 @@ def _overhead(document: Document, options: argparse.Namespace) -> None:
         document.text(
             f"Driver memory: {number(settled[0])} MiB after {FIRST_TRIALS} trials, {number(settled[-1])} MiB "
             f"at the end, never more than {number(drift)} MiB from the first figure: "
-            f"{verdict(drift, 50, at_least=False)} MiB."
+            f"{verdict(drift, 50, at_least=False)}."
         )
 
 
@@ -134,8 +134,9 @@ def _restart(document: Document, options: argparse.Namespace) -> None:
     total = Repeats.of(stages[_TOTAL]).median
     progress(_TOTAL, seconds=number(total))
     document.text(
-        f"{verdict(total, 20, at_least=False)} s. One trial, `{' '.join(KILLED)}`, its driver killed after "
-        "the third report; from starting `blueprint-tune resume` on. A report takes 8192 env steps."
+        f"To the first new report: {verdict(total, 20, at_least=False)}. One trial, `{' '.join(KILLED)}`, "
+        "its driver killed after the third report; from starting `blueprint-tune resume` on. A report takes "
+        "8192 env steps."
     )
 
 
@@ -143,7 +144,7 @@ _TOTAL = "to the first new report"
 
 
 def _killed_and_resumed(overrides: Sequence[str]) -> dict[str, float]:
-    """Seconds from the command to each stage the terminal tells, and to the first new report."""
+    """Seconds from the command to the first new report, and of what takes most of them."""
     with tempfile.TemporaryDirectory(prefix="bench-") as temp:
         folder, log = Path(temp), Path(temp) / "log"
         child = start([*KILLED, *overrides, *_places(folder), "name=killed"], log)
@@ -162,12 +163,19 @@ def _killed_and_resumed(overrides: Sequence[str]) -> dict[str, float]:
             training_s = float(min(new, key=lambda r: r["timestamp"])["perf/first_report_s"])
         finally:
             stop(child)
-    rows = {f"to '{text}'": float(seconds) for text, seconds in told.items() if text.startswith("building")}
     return {
-        **{re.sub(r" \(.*\)", "", name): seconds for name, seconds in rows.items()},
-        "in the trial's process, building the scene and one report": training_s,
+        "Ray starts (the terminal's clock, whole seconds)": _between(
+            told, "starting Ray", "building the scene"
+        ),
+        "the trial's process builds the scene and trains to a report": training_s,
         _TOTAL: report_s,
     }
+
+
+def _between(told: dict[str, float], first: str, then: str) -> float:
+    """Seconds between two stages; what is told of them may go on in brackets."""
+    at = {name: s for text, s in told.items() for name in (first, then) if text.startswith(name)}
+    return at[then] - at[first]
 
 
 def _told(log: Path) -> list[tuple[str, float]]:
