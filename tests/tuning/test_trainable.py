@@ -16,6 +16,7 @@ from blueprint_tune.errors import ConfigError, OutOfMemory, TrainingDiverged
 from blueprint_tune.simulators import registry
 from blueprint_tune.simulators.pointmass import PointmassSimulator
 from blueprint_tune.tuning.records import CHECKPOINT_FILE
+from blueprint_tune.tuning.resources import Shape
 from blueprint_tune.tuning.trainable import Trial
 
 SHORT = (
@@ -41,7 +42,7 @@ def process(config: Callable[..., ExperimentConfig], tmp_path: Path) -> Make:
 
         class Bound(Trial):
             def setup(self, config: dict[str, Any]) -> None:
-                super().setup(config, base, 1, str(tmp_path))
+                super().setup(config, base, Shape(1.0, 1, 1), str(tmp_path))
 
         return lambda sample: Bound(config=copy.deepcopy(sample))
 
