@@ -14,21 +14,24 @@ from ray import tune
 
 from blueprint_tune.config.compose import to_dict
 from blueprint_tune.config.schema import ExperimentConfig
+from blueprint_tune.config.sweep_checks import pauses_trials
 from blueprint_tune.errors import BlueprintTuneError
 from blueprint_tune.tuning import schedulers
 from blueprint_tune.tuning.callbacks import Feed, Recorder
 from blueprint_tune.tuning.folder import ExperimentFolder
 from blueprint_tune.tuning.forecast import Forecast
+from blueprint_tune.tuning.lineage import plain, read_origin
 from blueprint_tune.tuning.progress import Progress
 from blueprint_tune.tuning.records import (
     Status,
     TrialRecord,
     best_report,
-    best_trial,
     load_records,
     read_reports,
     reason,
     save_records,
+    scores_at,
+    winner,
 )
 from blueprint_tune.tuning.resources import Shape, check_saved, restorable, save_shape, saved_shape, shape
 from blueprint_tune.tuning.session import RaySession
@@ -64,7 +67,7 @@ def run_search(
         check_saved(saved, machines)
     fit = saved or shape(cfg, num_trials, machines)
     save_shape(folder, fit)
-    feed = Feed(progress, cfg.sweep.metric, cfg.budget.env_steps)
+    feed = Feed(progress, cfg.sweep.metrics[0], cfg.budget.env_steps)
     recorder = Recorder(folder.trials, cfg.logger.tensorboard, progress.elapsed_s)
     tuner = _tuner(cfg, distributions, folder, fit, [feed, recorder])
     busy = max(1, min(machines.cpus, int(fit.concurrent * fit.cpus_per_trial)))
@@ -98,16 +101,18 @@ def _tuner(
         tuner._local_tuner.get_run_config().callbacks = callbacks
         return tuner
     clear_trials(folder)
+    kept = cfg.sweep.keep_checkpoints
     return tune.Tuner(
         trainable,
         param_space=dict(distributions),
         tune_config=tune.TuneConfig(
-            metric=cfg.sweep.metric,
-            mode=cfg.sweep.mode,
+            **schedulers.tune_metric(cfg),
             num_samples=schedulers.num_samples(cfg, distributions),
             scheduler=schedulers.make_scheduler(cfg, distributions),
             search_alg=schedulers.make_searcher(cfg, distributions, fit.concurrent),
-            max_concurrent_trials=None if cfg.sweep.searcher is None else fit.concurrent,
+            max_concurrent_trials=None
+            if cfg.sweep.searcher is None or pauses_trials(cfg.sweep)
+            else fit.concurrent,
             reuse_actors=True,
             trial_dirname_creator=_trial_id,
         ),
@@ -118,7 +123,9 @@ def _tuner(
             callbacks=callbacks,
             failure_config=tune.FailureConfig(max_failures=cfg.sweep.max_failures),
             checkpoint_config=tune.CheckpointConfig(
-                checkpoint_frequency=cfg.budget.checkpoint_every_reports, checkpoint_at_end=True
+                checkpoint_frequency=cfg.budget.checkpoint_every_reports,
+                checkpoint_at_end=True,
+                num_to_keep=None if isinstance(kept, str) else kept,
             ),
         ),
     )
@@ -163,19 +170,22 @@ def _record(cfg: ExperimentConfig, folder: ExperimentFolder, index: int, result:
         )
         for c, metrics in result.best_checkpoints or ()
     }
-    best = best_report(reports, cfg.sweep.metric, cfg.sweep.mode, saved)
+    metrics, modes = cfg.sweep.metrics, cfg.sweep.modes
+    best = best_report(reports, metrics[0], modes[0], saved)
+    origin = read_origin(folder.path / saved[best[0]][1]) if best else None
     env_steps = int(reports[-1]["env_steps"]) if reports else 0
     done: Status = "completed" if env_steps >= cfg.budget.env_steps else "stopped"
     return TrialRecord(
         trial_id=trial_id,
         index=index,
         status="failed" if result.error else done,
-        sample=dict(result.config or {}),
+        sample=origin[1] if origin else plain(result.config or {}),
         env_steps=env_steps,
         score=best[1] if best else None,
         checkpoints=tuple(saved[k] for k in sorted(saved) if best and k <= best[0]),
         duration_s=float(reports[-1]["time_s"]) if reports else 0.0,
         error=reason(result.error) if result.error else None,
+        scores=scores_at(reports, metrics, best[0]) if best else {},
     )
 
 
@@ -188,7 +198,7 @@ def _conclude(
         reasons = "\n".join(f"  trial {r.index}: {r.error}" for r in records[:5])
         many = "The trial failed" if len(records) == 1 else f"All {len(records)} trials failed"
         raise BlueprintTuneError(f"{many}:\n{reasons}\nRay's own account is in {folder.log}.")
-    best = best_trial(records, cfg.sweep.mode)
+    best = winner(cfg, records)
     for record in records:
         if record.trial_id != best.trial_id:
             for path in (folder.trials / record.trial_id).glob("checkpoint_*"):

@@ -10,6 +10,7 @@ from ray import tune
 
 from blueprint_tune.config.compose import apply_overrides, to_config
 from blueprint_tune.tuning.environment import learning_device, new_env
+from blueprint_tune.tuning.lineage import EXPLOIT, plain, read_origin, write_origin
 from blueprint_tune.tuning.records import CHECKPOINT_FILE
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Trial(tune.Trainable):
         self._peers: Peers | None = None
         self._trainer: Trainer | None = None
         self._failure: Exception | None = None
+        self._exploit: dict[str, Any] | None = None
         self._started: float | None = None
         self._first_report_s: float | None = None
         self._free_since = time.time()
@@ -64,6 +66,8 @@ class Trial(tune.Trainable):
         report["perf/first_report_s"] = self._first_report_s
         report["perf/warm_simulator"] = float(self._warm)
         report["done"] = self._trainer.finished
+        if self._exploit is not None:
+            report[EXPLOIT], self._exploit = self._exploit, None
         self._free_since = time.time()
         return report
 
@@ -72,6 +76,7 @@ class Trial(tune.Trainable):
         assert self._trainer is not None
         assert self._peers is not None
         self._trainer.save(Path(checkpoint_dir) / CHECKPOINT_FILE, self._peers.shares())
+        write_origin(Path(checkpoint_dir), self.trial_id, self._sample)
 
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Continue from a checkpoint's folder; a failure is raised by the next step."""
@@ -83,8 +88,28 @@ class Trial(tune.Trainable):
             saved = read_checkpoint(Path(checkpoint) / CHECKPOINT_FILE)
             self._peers.load(saved)
             self._trainer.load_state(saved)
+            self._adopt(read_origin(Path(checkpoint)), self._trainer, self._peers)
         except Exception as error:  # raised by the next step
             self._failure = error
+
+    def _adopt(self, origin: tuple[str, dict[str, Any]] | None, trainer: Trainer, peers: Peers) -> None:
+        """Go on with this trial's settings from a checkpoint that another one saved with its own.
+
+        What did not change goes on as it was saved: a learning rate that nobody changed stays where the
+        schedule had moved it.
+        """
+        if origin is None:
+            return
+        donor, theirs = origin
+        changed = {k: (theirs.get(k), v) for k, v in self._sample.items() if theirs.get(k) != v}
+        if changed or donor != self.trial_id:
+            peers.adopt(list(changed))
+            self._exploit = {
+                "donor": donor,
+                "env_steps": trainer.env_steps,
+                "changed": changed,
+                "in_force": trainer.adopt(changed),
+            }
 
     def cleanup(self) -> None:
         """Free the simulators; called once, when the process ends."""
@@ -101,6 +126,8 @@ class Trial(tune.Trainable):
         self._started = self._first_report_s = None
         self._failure = None
         self._trainer = None
+        self._exploit = None
+        self._sample = plain(sample)
         try:
             cfg = apply_overrides(to_config(self._base), sample)
             peers = self._peers or self._new_peers()
