@@ -28,6 +28,7 @@ _LIBRARIES = (
     "torch",
     "skrl",
     "ray",
+    "optuna",
     "numpy",
     "gymnasium",
     "onnx",

@@ -103,7 +103,15 @@ def _arrow(axes: Axes, copy: Copy, color: str) -> None:
         "",
         xy=(copy.env_steps, copy.member),
         xytext=(copy.env_steps, copy.donor),
-        arrowprops={"arrowstyle": "-|>", "color": color, "linewidth": 1.4, "shrinkA": 0, "shrinkB": 2},
+        arrowprops={
+            "arrowstyle": "-|>",
+            "connectionstyle": "arc3,rad=0.18",  # arrows of several copies at the same env steps part
+            "color": color,
+            "linewidth": 1.4,
+            "shrinkA": 0,
+            "shrinkB": 2,
+        },
+        zorder=4 if color == ACCENT else 3,
     )
     axes.plot([copy.env_steps], [copy.donor], "o", color=color, markersize=4)
 

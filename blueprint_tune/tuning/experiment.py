@@ -16,6 +16,7 @@ from blueprint_tune.config.compose import to_dict
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.config.sweep_checks import pauses_trials
 from blueprint_tune.errors import BlueprintTuneError
+from blueprint_tune.reporting.curves import SUCCESS
 from blueprint_tune.tuning import schedulers
 from blueprint_tune.tuning.callbacks import Feed, Recorder
 from blueprint_tune.tuning.folder import ExperimentFolder
@@ -67,7 +68,7 @@ def run_search(
         check_saved(saved, machines)
     fit = saved or shape(cfg, num_trials, machines)
     save_shape(folder, fit)
-    feed = Feed(progress, cfg.sweep.metrics[0], cfg.budget.env_steps)
+    feed = Feed(progress, SUCCESS, cfg.budget.env_steps)
     recorder = Recorder(folder.trials, cfg.logger.tensorboard, progress.elapsed_s)
     tuner = _tuner(cfg, distributions, folder, fit, [feed, recorder])
     busy = max(1, min(machines.cpus, int(fit.concurrent * fit.cpus_per_trial)))

@@ -42,9 +42,8 @@ def search(
     ("sweep", "trials", "more"),
     [
         ("grid", 5, ()),
-        ("random", 2, ("searchspace=randomization",)),
         ("asha", 4, ("sweep.scheduler.reduction_factor=2", "+sweep.scheduler.brackets=1")),
-        ("hyperband", 6, ()),
+        ("hyperband", 6, ("searchspace=[ppo_core,randomization]",)),
         ("median", 5, ("sweep.scheduler.min_samples_required=1",)),
         ("pb2", 4, ("sweep.scheduler.perturbation_interval=128", "sweep.metric=eval/action_smoothness")),
         ("asha_optuna", 4, ("searchspace=[ppo_core,network]",)),
