@@ -138,7 +138,7 @@ class PPOAgent(PPO):
         return self.policy.log_std.clamp(MIN_LOG_STD, MAX_LOG_STD).exp()
 
     def learn(self, rollout: Rollout, last_observations: Tensor) -> dict[str, float]:
-        """One update from a full rollout; returns losses, entropy, KL and the settings in force."""
+        """One update from a full rollout; returns losses, entropy, KL and how wide the policy explores."""
         batch = self._prepare(rollout, last_observations)
         totals = torch.zeros(3, device=self.device)
         kls: list[Tensor] = []

@@ -80,6 +80,10 @@ PBT = "ray.tune.schedulers.PopulationBasedTraining"
         ),
         (["sweep=asha", "sweep.scheduler.max_t=1024"], ["grace_period=2048 is more than", "max_t=1024"]),
         (["sweep=asha", "sweep.scheduler.time_attr=steps"], ["no report counts it", "env_steps"]),
+        (
+            ["sweep=asha", "sweep.scheduler.brackets=2"],
+            ["there is no such setting", "write +sweep.scheduler.brackets=2"],
+        ),
         (["sweep=pbt", "sweep.scheduler.perturbation_interval=4096"], ["perturbation_interval=4096 leaves"]),
         (["sweep=pbt", "sweep.num_samples=1"], ["needs a population of 2 or more"]),
         (["sweep=pbt", "+sweep.scheduler.hyperparam_mutations={}"], ["name it with searchspace="]),
