@@ -44,7 +44,7 @@ def search(
         ("grid", 5, ()),
         ("asha", 4, ("sweep.scheduler.reduction_factor=2", "+sweep.scheduler.brackets=1")),
         ("hyperband", 6, ("searchspace=[ppo_core,randomization]",)),
-        ("median", 5, ("sweep.scheduler.min_samples_required=1",)),
+        ("median", 5, ("sweep.scheduler.min_samples_required=1", "sweep.keep_checkpoints=2")),
         ("pb2", 4, ("sweep.scheduler.perturbation_interval=128", "sweep.metric=eval/action_smoothness")),
         ("asha_optuna", 4, ("searchspace=[ppo_core,network]",)),
         ("optuna_multi", 4, ("sweep.searcher.sampler.n_startup_trials=1",)),
@@ -66,6 +66,9 @@ def test_a_shipped_sweep_runs_and_begins_with_the_defaults(
         rows = read_reports(folder.trials / record.trial_id)
         assert all({"eval/success_rate", "eval/action_smoothness"} <= set(row) for row in rows)
         assert set(record.scores) == set(cfg.sweep.metrics)
+        kept = list((folder.trials / record.trial_id).glob("checkpoint_*"))
+        assert folder.path / str(record.checkpoint) in kept
+        assert not isinstance(cfg.sweep.keep_checkpoints, int) or len(kept) <= cfg.sweep.keep_checkpoints
 
 
 @pytest.fixture(scope="module")
