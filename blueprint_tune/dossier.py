@@ -14,6 +14,7 @@ from blueprint_tune.config import paths
 from blueprint_tune.config.compose import apply_overrides, compose, to_dict
 from blueprint_tune.config.flat import flat
 from blueprint_tune.config.schema import ExperimentConfig
+from blueprint_tune.config.sweep_checks import is_population
 from blueprint_tune.errors import ConfigError
 from blueprint_tune.publish import JOB_MARKER, FinishedRun, PublishedPaths, training_root
 from blueprint_tune.reporting.curves import TrialCurves, training_summary
@@ -21,10 +22,12 @@ from blueprint_tune.reporting.job import JobFacts
 from blueprint_tune.reporting.report import ReportData
 from blueprint_tune.storage.path import open_root
 from blueprint_tune.tuning.folder import ExperimentFolder
-from blueprint_tune.tuning.records import CHECKPOINT_FILE, TrialRecord, best_trial, elapsed_s, read_reports
+from blueprint_tune.tuning.lineage import read_lineage
+from blueprint_tune.tuning.records import CHECKPOINT_FILE, TrialRecord, elapsed_s, read_reports, winner
 from blueprint_tune.tuning.workers import Job
 
 if TYPE_CHECKING:
+    from blueprint_tune.reporting.population import Copy, Front
     from blueprint_tune.tasks.spec import TaskSpec
 
 
@@ -41,7 +44,7 @@ class Dossier:
     @property
     def best(self) -> TrialRecord:
         """The trial whose policy goes on."""
-        return best_trial(self.records, self.cfg.sweep.mode)
+        return winner(self.cfg, self.records)
 
     @property
     def best_cfg(self) -> ExperimentConfig:
@@ -155,7 +158,33 @@ class Dossier:
             picture_png=(self.folder.evaluation / picture).read_bytes() if picture else None,
             video_gif=(self.folder.evaluation / video).read_bytes() if video else None,
             video_success=bool(outcome.get("video_success")),
+            copies=self._copies(),
+            front=self._front(),
         )
+
+    def _copies(self) -> tuple[Copy, ...] | None:
+        """Who copied whom, in numbers of trials; None for a sweep whose trials train apart."""
+        from blueprint_tune.reporting.population import Copy
+
+        if not is_population(self.cfg.sweep):
+            return None
+        number = {record.trial_id: record.index for record in self.records}
+        return tuple(
+            Copy(number[e.trial], number[e.donor], e.env_steps, e.changed)
+            for e in read_lineage(self.folder.trials)
+        )
+
+    def _front(self) -> Front | None:
+        """The trials by the first two objectives; None for a sweep by one."""
+        from blueprint_tune.reporting.population import Front
+
+        sweep = self.cfg.sweep
+        if len(sweep.metrics) < 2:
+            return None
+        metrics, modes = (sweep.metrics[0], sweep.metrics[1]), (sweep.modes[0], sweep.modes[1])
+        scored = [r for r in self.records if set(metrics) <= set(r.scores)]
+        points = {r.index: (r.scores[metrics[0]], r.scores[metrics[1]]) for r in scored}
+        return Front(metrics, modes, points, self.best.index)
 
     def finished_run(self, outcome: Mapping[str, Any]) -> FinishedRun:
         """What is published."""

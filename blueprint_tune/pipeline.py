@@ -64,6 +64,7 @@ def run_experiment(
         progress.stage("reading the scene")
         task = bind_task(cfg)
         space = load_searchspace(cfg.searchspace, cfg)
+        _check_sweep(cfg, space)
         folder, _ = open_folder(cfg, describe(cfg, space, task.scene.digest, overrides))
         result = _finish(cfg, task, folder, progress, lent)
     summarise(result)
@@ -89,6 +90,13 @@ def resume_experiment(path: Path | str) -> RunResult:
         result = _finish(cfg, task, folder, progress)
     summarise(result)
     return result
+
+
+def _check_sweep(cfg: ExperimentConfig, space: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse what Tune would refuse, before a folder is made. Raises ConfigError."""
+    from blueprint_tune.tuning.schedulers import check_sweep
+
+    check_sweep(cfg, space)
 
 
 def _finish(

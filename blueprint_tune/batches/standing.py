@@ -100,7 +100,8 @@ def read_standing(path: Path) -> Standing | None:
     config = tree["config"]
     result, outcome = _json(folder.result), _json(folder.evaluation / OUTCOME_FILE)
     records = _json(folder.records) or _json(path / "failed.json") or []
-    reports = tuple(_trials(folder.trials, str(_at(config, "sweep.metric")), str(_at(config, "sweep.mode"))))
+    metric, mode = (_first(_at(config, f"sweep.{name}")) for name in ("metric", "mode"))
+    reports = tuple(_trials(folder.trials, metric, mode))
     winner = next((r for r in records if result and r["trial_id"] == result["best_trial"]), None)
     shape = _json(path / "resources.json")
     hours = _hours(records, reports, shape, outcome)
@@ -169,6 +170,11 @@ def held(path: Path) -> bool:
     except (OSError, ValueError):
         return False
     return False
+
+
+def _first(setting: Any) -> str:
+    """Of several metrics the one that counts most."""
+    return str(setting[0] if isinstance(setting, list) else setting)
 
 
 def _trials(folder: Path, metric: str, mode: str) -> list[TrialStanding]:

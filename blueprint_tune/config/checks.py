@@ -17,11 +17,9 @@ from blueprint_tune.config.schema import (
     ExperimentConfig,
     PhysicsConfig,
     RobotConfig,
-    SweepConfig,
 )
+from blueprint_tune.config.sweep_checks import sweep_problems
 from blueprint_tune.errors import nearest
-
-_TARGET_HOMES = {"scheduler": "ray.tune.schedulers", "searcher": "ray.tune.search"}
 
 
 def cross_checks(cfg: ExperimentConfig) -> list[str]:
@@ -37,7 +35,7 @@ def cross_checks(cfg: ExperimentConfig) -> list[str]:
         *_episode(cfg),
         *curriculum_problems(cfg.policy),
         *_evaluation(cfg.evaluation),
-        *_sweep(cfg.sweep, cfg.searchspace),
+        *sweep_problems(cfg),
     ]
 
 
@@ -199,42 +197,3 @@ def _evaluation(evaluation: EvaluationConfig) -> Iterator[str]:
             f"evaluation.selection.seed={evaluation.selection.seed} is one of evaluation.seeds: trials"
             " would be chosen by the episodes they are judged on. Use another seed for the selection."
         )
-
-
-def _sweep(sweep: SweepConfig, searchspace: str | list[str] | None) -> Iterator[str]:
-    if searchspace and sweep.num_samples == 1 and sweep.default_settings_first:
-        yield (
-            f"searchspace={searchspace} has no effect: sweep '{sweep.name}' runs one trial, with the"
-            " settings as composed. Use sweep=random or sweep=asha."
-        )
-    if not searchspace and sweep.num_samples > 1:
-        yield (
-            f"sweep '{sweep.name}' would run {sweep.num_samples} equal trials, because no search space"
-            " is given. Use searchspace=ppo_core, or sweep=single."
-        )
-    for field, home in _TARGET_HOMES.items():
-        given: dict[str, Any] | None = getattr(sweep, field)
-        if given is not None and "_target_" not in given:
-            yield f"sweep.{field} needs a _target_ inside {home}."
-        yield from (
-            f"sweep.{field}: '{target}' is outside {home}; configuration does not run other code."
-            for target in targets(given)
-            if not str(target).startswith(f"{home}.")
-        )
-    if not sweep.metric.startswith("eval/"):
-        yield (
-            f"sweep.metric='{sweep.metric}' cannot compare trials: rewards and training episodes may"
-            " differ between them. Use eval/success_rate."
-        )
-
-
-def targets(node: Any) -> Iterator[Any]:
-    """Every ``_target_`` in a nested mapping."""
-    if isinstance(node, dict):
-        if "_target_" in node:
-            yield node["_target_"]
-        for value in node.values():
-            yield from targets(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from targets(value)

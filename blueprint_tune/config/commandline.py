@@ -102,15 +102,21 @@ def judge_values(values: Sequence[Override], base: DictConfig, groups: Groups, v
 
 
 def _value_problem(override: Override, tree: Any, groups: Groups) -> str | None:
-    text, key = override.input_line, override.key_or_group
+    text, key = override.input_line or "", override.key_or_group
     there = exists(tree, key.split("."))
     if override.is_sweep_override():
         return f"{text}: {_ONE_VALUE}"
     if override.type in (OverrideType.CHANGE, OverrideType.DEL) and not there:
-        return f"{text}: {missing_key(tree, key, more=groups.options)}"
+        return f"{text}: {missing_key(tree, key, more=groups.options)}{_further_setting(text, key)}"
     if override.type == OverrideType.ADD and there and not isinstance(lookup(tree, key.split(".")), dict):
         return f"{text}: '{key}' exists already; write {key}=… to change it."
     return None
+
+
+def _further_setting(text: str, key: str) -> str:
+    """How to reach what a sweep's file does not mention: its schedulers and searchers take more."""
+    inside = key.startswith(("sweep.scheduler.", "sweep.searcher."))
+    return f" For another one that the class takes, write +{text}." if inside and "=" in text else ""
 
 
 def _assign(tree: Any, path: list[str], override: Override) -> None:

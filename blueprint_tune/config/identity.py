@@ -30,6 +30,7 @@ _LIBRARIES = (
     "torch",
     "skrl",
     "ray",
+    "optuna",
     "numpy",
     "gymnasium",
     "onnx",

@@ -241,6 +241,9 @@ class BackendConfig:
     """Fields of a physics profile that mean nothing to it."""
 
 
+Mode = Literal["max", "min"]
+
+
 @dataclass(config=STRICT)
 class ResourcesConfig:
     """What one trial reserves."""
@@ -264,8 +267,12 @@ class SweepConfig:
 
     name: str
     num_samples: Count
-    metric: str
-    mode: Literal["max", "min"]
+    metric: str | Annotated[list[str], Field(min_length=1)]
+    """What trials are compared by; of several the first counts most (``tie_within``)."""
+    mode: Mode | Annotated[list[Mode], Field(min_length=1)]
+    """One for each metric."""
+    tie_within: NonNegative
+    """Trials this close to the best by one metric are equal by it, and the next metric decides."""
     scheduler: dict[str, Any] | None
     """``_target_: ray.tune.schedulers.…`` and its constructor arguments, counted in env steps."""
     searcher: dict[str, Any] | None
@@ -279,6 +286,18 @@ class SweepConfig:
     """A process takes one trial after the other, its simulator warm; false = one trial each."""
     default_settings_first: bool
     """Trial 0 runs the composed settings as they are."""
+    keep_checkpoints: Count | Literal["all"]
+    """The newest checkpoints of a trial that stay on the disk while the sweep runs."""
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """What trials are compared by, the most important first."""
+        return (self.metric,) if isinstance(self.metric, str) else tuple(self.metric)
+
+    @property
+    def modes(self) -> tuple[Mode, ...]:
+        """``max`` or ``min``, one for each of ``metrics``."""
+        return (self.mode,) if isinstance(self.mode, str) else tuple(self.mode)
 
 
 @dataclass(config=STRICT)

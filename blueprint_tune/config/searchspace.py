@@ -15,7 +15,8 @@ from blueprint_tune.config import paths, suggest
 from blueprint_tune.config.distributions import distribution_problems, representative_values
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.config.suggest import join_problems
-from blueprint_tune.config.validate import apply_overrides, to_dict
+from blueprint_tune.config.sweep_checks import space_problems
+from blueprint_tune.config.validate import apply_overrides, is_new_event, to_dict
 from blueprint_tune.errors import ConfigError, SearchSpaceError, nearest
 
 Space = dict[str, dict[str, Any]]
@@ -95,7 +96,7 @@ def _collect(
             problems += [f"{file}: {problem}" for problem in found]
             if not found:
                 space[str(key)] = entry
-    return space, problems + list(_value_problems(space, config))
+    return space, [*problems, *_value_problems(space, config), *space_problems(space, config)]
 
 
 def _read(name: str, folders: list[Path] | None, problems: list[str]) -> tuple[str, dict[Any, Any]]:
@@ -130,7 +131,9 @@ def _find(name: str, folders: list[Path]) -> Path | None:
 
 
 def _entry_problems(key: str, entry: Any, tree: Mapping[str, Any]) -> Iterator[str]:
-    if not suggest.exists(tree, key.split(".")):
+    if is_new_event(tree, key):
+        yield from _new_event_problems(key, entry)
+    elif not suggest.exists(tree, key.split(".")):
         yield f"'{key}': {suggest.missing_key(tree, key)}"
     elif reason := structural_reason(key):
         yield f"'{key}' cannot be searched: {reason}. Run one experiment per value instead (-m {key}=…,…)."
@@ -138,6 +141,18 @@ def _entry_problems(key: str, entry: Any, tree: Mapping[str, Any]) -> Iterator[s
         yield f"'{key}' is a group of settings; search its single settings."
     for problem in distribution_problems(entry):
         yield f"'{key}' {problem}"
+
+
+def _new_event_problems(key: str, entry: Any) -> Iterator[str]:
+    """An event that the policy file lacks is searched as a whole; null is to go without it."""
+    values = entry.get("categories", entry.get("values")) if isinstance(entry, dict) else None
+    if not isinstance(values, list) or not all(
+        v is None or (isinstance(v, dict) and "kind" in v) for v in values
+    ):
+        yield (
+            f"'{key}': the policy has no such event. Search one as a whole, for example"
+            " {_target_: ray.tune.choice, categories: [null, {kind: action_delay, steps: [0, 1]}]}."
+        )
 
 
 def _value_problems(space: Space, config: ExperimentConfig) -> Iterator[str]:

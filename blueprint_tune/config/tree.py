@@ -51,15 +51,24 @@ def register_resolvers() -> None:
     """Make known what configuration files compute.
 
     ``${share_of:<number>,<share>}``: that share of a whole number, rounded, at least 1.
+    ``${reports_of:<env steps>,<env steps between reports>}``: how many reports a trial makes at most.
     ``${scene_id_of:<manifest>}``: the id that a scene manifest states, as a safe file name.
     """
     OmegaConf.register_new_resolver("share_of", _share_of, replace=True)
+    OmegaConf.register_new_resolver("reports_of", _reports_of, replace=True)
     OmegaConf.register_new_resolver("scene_id_of", _scene_id_of, replace=True)
 
 
 def _share_of(whole: Any, share: float) -> Any:
     """What is no number stays as it is, for the schema to complain about."""
     return max(1, round(whole * share)) if isinstance(whole, int | float) else whole
+
+
+def _reports_of(env_steps: Any, between: Any) -> Any:
+    """One after the first update, then one each ``between`` env steps."""
+    return (
+        -(-env_steps // between) + 1 if isinstance(env_steps, int) and isinstance(between, int) else env_steps
+    )
 
 
 def _scene_id_of(manifest: str) -> str:

@@ -39,14 +39,15 @@ def to_dict(config: ExperimentConfig) -> dict[str, Any]:
 def apply_overrides(config: ExperimentConfig, values: Mapping[str, Any]) -> ExperimentConfig:
     """``config`` with the values of ``values`` (dotted key -> value) in place, validated anew.
 
-    A list may be given as JSON, which is how a search space hands lists to Ray Tune.
+    A list or a whole event may be given as JSON, which is how a search space hands them to Ray Tune. An event
+    that the policy lacks is added, and None is to go without it.
     Raises ConfigError when a key does not exist or the result breaks a rule.
     """
     tree = to_dict(config)
     problems = [
         f"{key}: {suggest.missing_key(tree, key)}"
         for key in values
-        if not suggest.exists(tree, key.split("."))
+        if not (suggest.exists(tree, key.split(".")) or is_new_event(tree, key))
     ]
     if problems:
         raise ConfigError(join_problems(problems))
@@ -55,9 +56,17 @@ def apply_overrides(config: ExperimentConfig, values: Mapping[str, Any]) -> Expe
         node = suggest.lookup(tree, parents)
         place = int(last) if isinstance(node, list) else last
         plain = value.item() if hasattr(value, "item") else copy.deepcopy(value)
-        is_json = isinstance(plain, str) and isinstance(node[place], list)
-        node[place] = json.loads(plain) if is_json else plain
+        new = is_new_event(tree, key)
+        is_json = isinstance(plain, str) and (new or isinstance(node[place], list))
+        if not (new and plain is None):
+            node[place] = json.loads(plain) if is_json else plain
     return to_config(tree)
+
+
+def is_new_event(tree: Mapping[str, Any], key: str) -> bool:
+    """Whether ``key`` names an event that the policy file lacks: events may be added."""
+    parts = key.split(".")
+    return len(parts) == 3 and parts[:2] == ["policy", "events"] and not suggest.exists(tree, parts)
 
 
 def examine(

@@ -52,7 +52,7 @@ class VecEnv(ABC):
         control_dt_s: seconds an env step. max_episode_steps: env steps after which an episode is truncated.
         observation_names: (name, size) of the parts of an observation, in order.
         action_names: one name an action.
-        reward_terms: names, the order of the columns of :meth:`reward_sums`.
+        reward_terms: names, the order of the columns of :meth:`reward_sums`. reward_weights: theirs.
         slot_stride: how far an environment's next episode is from its last one, in slots: the number of
             environments that share the slots, here and in other processes.
     """
@@ -67,6 +67,7 @@ class VecEnv(ABC):
     action_names: tuple[str, ...]
     reward_terms: tuple[str, ...]
     slot_stride: int
+    reward_weights: tuple[float, ...]
 
     @abstractmethod
     def reset(self, seeds: Ints, slots: Ints, stagger: bool = False) -> Tensor:

@@ -233,6 +233,11 @@ class ManipulationEnv(VecEnv):
         state = self.simulator.state
         return tuple((t.name, t.function(state).shape[1]) for t in self._terms.observations)
 
+    @property
+    def reward_weights(self) -> tuple[float, ...]:  # type: ignore[override]
+        """See :class:`VecEnv`."""
+        return tuple(self._weights.tolist())
+
     def reward_sums(self) -> tuple[Tensor, Tensor, int]:
         """See :meth:`VecEnv.reward_sums`."""
         raw, steps = self._raw_sums.clone(), self._summed_steps

@@ -17,11 +17,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from blueprint_tune.envs.action_trace import ActionTrace, Floats
 from blueprint_tune.envs.base import StepResult, VecEnv
-from blueprint_tune.evaluation.sim2real import ActionTrace
 
 Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Act = Callable[[Tensor], Tensor]
 """(B, O) observations -> (B, A) actions, without state and without noise."""

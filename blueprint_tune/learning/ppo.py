@@ -35,6 +35,21 @@ from blueprint_tune.learning.rollout import Rollout, advantages_and_returns
 from blueprint_tune.learning.together import ALONE, Alone
 
 _HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
+_READ_AT_EVERY_UPDATE = (
+    "desired_kl",
+    "min_learning_rate",
+    "max_learning_rate",
+    "discount_factor",
+    "gae_lambda",
+    "ratio_clip",
+    "value_clip",
+    "entropy_loss_scale",
+    "value_loss_scale",
+    "grad_norm_clip",
+    "learning_epochs",
+    "mini_batches",
+)
+"""Settings that no optimizer or network holds a copy of."""
 VALUE_CLIP_STD = 5.0
 """Predicted values are clipped to this many standard deviations, as skrl's scaler does."""
 
@@ -123,7 +138,7 @@ class PPOAgent(PPO):
         return self.policy.log_std.clamp(MIN_LOG_STD, MAX_LOG_STD).exp()
 
     def learn(self, rollout: Rollout, last_observations: Tensor) -> dict[str, float]:
-        """One update from a full rollout; returns losses, entropy, KL and the settings in force."""
+        """One update from a full rollout; returns losses, entropy, KL and how wide the policy explores."""
         batch = self._prepare(rollout, last_observations)
         totals = torch.zeros(3, device=self.device)
         kls: list[Tensor] = []
@@ -141,8 +156,33 @@ class PPOAgent(PPO):
             "loss/entropy": entropy,
             "agent/kl": torch.stack(kls).mean().item(),
             "agent/std": self._std().mean().item(),
-            "agent/learning_rate": self.optimizer.param_groups[0]["lr"],
         }
+
+    def in_force(self) -> dict[str, float]:
+        """Settings by name, read back from what learning reads: the optimizer, its schedule, the losses."""
+        settings = self.settings
+        found = {name: float(getattr(settings, name)) for name in _READ_AT_EVERY_UPDATE}
+        if isinstance(self.scheduler, KLAdaptiveLR):
+            found["desired_kl"] = self.scheduler.kl_threshold
+            found["min_learning_rate"], found["max_learning_rate"] = (
+                self.scheduler.min_lr,
+                self.scheduler.max_lr,
+            )
+        return found | {"learning_rate": self.optimizer.param_groups[0]["lr"]}
+
+    def restart_learning_rate(self, fraction_done: float) -> None:
+        """Go on from ``settings.learning_rate``: a loaded optimizer has brought the one it was saved with.
+
+        kl_adaptive moves on from there, linear falls to 0 on the line that begins there.
+        """
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.settings.learning_rate
+        self.anneal(fraction_done)
+        self._tell_scheduler()
+
+    def _tell_scheduler(self) -> None:
+        if self.scheduler is not None:
+            self.scheduler._last_lr = [group["lr"] for group in self.optimizer.param_groups]
 
     @torch.no_grad()
     def _prepare(self, rollout: Rollout, last_observations: Tensor) -> list[Tensor]:
@@ -214,7 +254,7 @@ class PPOAgent(PPO):
         """Set the linear schedule's learning rate; other schedules keep their own."""
         if self.settings.learning_rate_schedule == "linear":
             for group in self.optimizer.param_groups:
-                group["lr"] = self.settings.learning_rate * max(0.0, 1.0 - fraction_done)
+                group["lr"] = linear_rate(self.settings.learning_rate, fraction_done)
 
     def deployable(self) -> DeployablePolicy:
         """The policy as it is exported."""
@@ -247,9 +287,13 @@ class PPOAgent(PPO):
         for name, module in self.checkpoint_modules.items():
             module.load_state_dict(saved["modules"][name])
         self.generator.set_state(saved["generator"])
-        if self.scheduler is not None:
-            self.scheduler._last_lr = [group["lr"] for group in self.optimizer.param_groups]
+        self._tell_scheduler()
         self._refresh_normaliser()
+
+
+def linear_rate(first: float, fraction_done: float) -> float:
+    """The linear schedule's learning rate."""
+    return first * max(0.0, 1.0 - fraction_done)
 
 
 def _skrl_config(config: AgentConfig, num_observations: int, device: str, together: Alone) -> PPO_CFG:

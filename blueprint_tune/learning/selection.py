@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,8 +18,21 @@ from torch import Tensor
 
 from blueprint_tune.config.policy_schema import PolicyConfig
 from blueprint_tune.config.schema import SelectionConfig
+from blueprint_tune.envs.action_trace import ActionTrace
 from blueprint_tune.envs.base import VecEnv
 from blueprint_tune.learning.together import ALONE, Alone
+
+
+class Played(NamedTuple):
+    """What an evaluation found.
+
+    Attributes:
+        success_rate: 0 to 1. action_smoothness: 0 to 1, up to where each episode was decided (its success
+            or end); NaN where none lasted three env steps.
+    """
+
+    success_rate: float
+    action_smoothness: float
 
 
 class Selection:
@@ -46,7 +59,7 @@ class Selection:
         num_envs = env.num_envs * self._together.size
         self._cost = math.ceil(config.episodes / num_envs) * num_envs * env.max_episode_steps
         """env steps of one evaluation at most"""
-        self._evaluated_at, self._success_rate = -1, 0.0
+        self._evaluated_at, self._played = -1, Played(0.0, math.nan)
         self._trained_s, self._spent_s = 0.0, 0.0
 
     def evaluate(
@@ -62,67 +75,81 @@ class Selection:
         fresh = last or self._evaluated_at < 0 or self._cost <= self._config.max_time_fraction * since
         if fresh:
             began = time.perf_counter()
-            self._success_rate = self._play_task(env, act)
+            self._played = self._play_task(env, act)
             self._evaluated_at = env_steps
             self._spent_s += time.perf_counter() - began
         return {
-            "eval/success_rate": self._success_rate,
+            "eval/success_rate": self._played.success_rate,
+            "eval/action_smoothness": self._played.action_smoothness,
             "eval/at_env_steps": float(self._evaluated_at),
             "perf/eval_fraction": self._spent_s / (self._trained_s + self._spent_s),
         }
 
-    def _play_task(self, env: VecEnv, act: Callable[[Tensor], Tensor]) -> float:
+    def _play_task(self, env: VecEnv, act: Callable[[Tensor], Tensor]) -> Played:
         if self.own == self._task:
             return play(env, act, self._config.seed, self._config.episodes, self._together)
         saved = env.save_state()
         env.configure(self._task)
-        success_rate = play(env, act, self._config.seed, self._config.episodes, self._together)
+        played = play(env, act, self._config.seed, self._config.episodes, self._together)
         env.configure(self.own)
         env.load_state(saved)
-        return success_rate
+        return played
 
     def state_dict(self) -> dict[str, Any]:
         """For a checkpoint."""
         return {
             "times_s": torch.tensor([self._trained_s, self._spent_s], dtype=torch.float64),
             "evaluated_at": self._evaluated_at,
-            "success_rate": self._success_rate,
+            "success_rate": self._played.success_rate,
+            "action_smoothness": self._played.action_smoothness,
         }
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Restore :meth:`state_dict`."""
         self._trained_s, self._spent_s = saved["times_s"].tolist()
-        self._evaluated_at, self._success_rate = saved["evaluated_at"], saved["success_rate"]
+        self._evaluated_at = saved["evaluated_at"]
+        self._played = Played(saved["success_rate"], saved.get("action_smoothness", math.nan))
 
 
 def play(
     env: VecEnv, act: Callable[[Tensor], Tensor], seed: int, episodes: int, together: Alone = ALONE
-) -> float:
-    """Success rate over slots 0 … episodes - 1 of a seed; the environment's state is left as it was.
+) -> Played:
+    """Slots 0 … episodes - 1 of a seed; the environment's state is left as it was.
 
     Ranks share the episodes as they share the environments.
     """
     saved = env.save_state()
-    successes = 0
+    successes, jerks = 0, [np.zeros(0)]
     for first in range(together.rank * env.num_envs, episodes, together.size * env.num_envs):
-        slots = first + np.arange(env.num_envs)
-        counted = torch.from_numpy(slots < episodes)
-        successes += _play_once(env, act, seed, slots, counted)
+        counted = min(env.num_envs, episodes - first)
+        succeeded, jerk = _play_once(env, act, seed, first + np.arange(env.num_envs), counted)
+        successes += succeeded
+        jerks.append(jerk[~np.isnan(jerk)])
     env.load_state(saved)
-    return int(together.sum(torch.tensor(successes))) / episodes
+    measured = np.concatenate(jerks)
+    mine = torch.tensor([successes, measured.sum(), len(measured)], dtype=torch.float64)
+    total, jerk_sum, count = together.sum(mine).tolist()
+    return Played(total / episodes, 1.0 - jerk_sum / count if count else math.nan)
 
 
 @torch.inference_mode()
 def _play_once(
-    env: VecEnv, act: Callable[[Tensor], Tensor], seed: int, slots: np.ndarray, counted: Tensor
-) -> int:
-    """Successful ones among the counted first episodes; stops as soon as all of them are decided."""
+    env: VecEnv, act: Callable[[Tensor], Tensor], seed: int, slots: np.ndarray, counted: int
+) -> tuple[int, np.ndarray]:
+    """Successes of the first ``counted`` environments, and their normalised jerk, (counted,).
+
+    Stops as soon as all of them are decided.
+    """
     observations = env.reset(np.full(env.num_envs, seed, dtype=np.int64), slots)
     succeeded = torch.zeros(env.num_envs, dtype=torch.bool)
-    running = counted.clone()
+    running = torch.arange(env.num_envs) < counted
+    trace = ActionTrace(counted, env.num_actions)
     while running.any():
-        result = env.step(act(observations))
+        actions = act(observations)
+        rows = running.nonzero()[:, 0]
+        trace.add(actions[rows].cpu().numpy(), rows.numpy())
+        result = env.step(actions)
         observations = result.observations
         succeeded |= result.success_now & running
         running &= ~(result.terminated | result.truncated | succeeded)
-    return int((succeeded & counted).sum())
+    return int(succeeded[:counted].sum()), trace.means()[1]

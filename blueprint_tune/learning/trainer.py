@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from blueprint_tune.errors import StorageError, TrainingDiverged
 from blueprint_tune.learning.checkpoint import read_checkpoint, write_checkpoint
 from blueprint_tune.learning.curriculum import Curriculum
 from blueprint_tune.learning.episodes import EpisodeStatistics
+from blueprint_tune.learning.in_flight import confirmed, in_force
 from blueprint_tune.learning.ppo import PPOAgent
 from blueprint_tune.learning.rollout import Rollout
 from blueprint_tune.learning.selection import Selection
@@ -105,7 +106,7 @@ class Trainer:
             update_s += losses["perf/update_s"][-1]
         trained_s = time.perf_counter() - began
         metrics = self._mean_over_ranks({name: sum(v) / len(v) for name, v in losses.items()})
-        metrics |= {"agent/learning_rate": losses["agent/learning_rate"][-1]} if losses else {}
+        metrics |= {f"agent/{name}": value for name, value in self.agent.in_force().items()}
         metrics |= self._episodes.take(self._together) | self._reward_means() | self._curriculum.metrics()
         metrics |= self._selection.evaluate(
             self._env, self.agent.mean_actions, self.env_steps, trained_s, self.finished
@@ -139,7 +140,7 @@ class Trainer:
         self.updates += 1
         began = time.perf_counter()
         losses = self.agent.learn(self._rollout, self._observations)
-        self.agent.anneal(self.env_steps / self._config.budget.env_steps)
+        self.agent.anneal(self._fraction_done)
         for name, value in losses.items():
             if not math.isfinite(value):
                 raise TrainingDiverged(
@@ -257,3 +258,18 @@ class Trainer:
             self._restart_episodes()
         self._selection.load_state_dict(saved["selection"])
         self.env_steps, self.updates = (int(v) for v in saved["counters"])
+
+    def adopt(self, keys: Iterable[str]) -> dict[str, float]:
+        """Put the config's values of ``keys`` in force after a checkpoint of other settings was loaded.
+
+        Returns them as read back from the agent and the environment. Raises SettingsNotApplied where what is
+        read back is not what the config says.
+        """
+        if "agent.learning_rate" in keys:
+            self.agent.restart_learning_rate(self._fraction_done)
+        found = in_force(self.agent, self._env)
+        return confirmed(keys, found, self._config, self._fraction_done)
+
+    @property
+    def _fraction_done(self) -> float:
+        return self.env_steps / self._config.budget.env_steps

@@ -19,7 +19,7 @@ from blueprint_tune.errors import ObjectNotFound
 
 Floats = NDArray[np.float64]
 SUCCESS = "eval/success_rate"
-"""The metric trials are compared by."""
+"""What the report shows of a trial, and what trials are compared by unless a sweep says otherwise."""
 EVALUATED_AT = "eval/at_env_steps"
 """Env steps at which it was measured; reports between two evaluations repeat the last."""
 

@@ -12,6 +12,7 @@ from blueprint_tune.reporting import views
 from blueprint_tune.reporting.curves import SUCCESS, TrialCurves
 from blueprint_tune.reporting.html import templates
 from blueprint_tune.reporting.plots import Line, Range, interval_plot, lines_plot, small_plot, success_plot
+from blueprint_tune.reporting.population import copy_rows, front_plot, lineage_plot
 from blueprint_tune.reporting.report import ReportData
 
 
@@ -37,6 +38,9 @@ def render(report: ReportData) -> str:
             success=Markup(success_plot(*success_lines(report))),
             weighted=_weighted(report.best),
             terms=[Markup(plot) for plot in _term_plots(report.best)],
+            lineage=_lineage(report),
+            copies=copy_rows(report.copies or ()),
+            front=Markup(front_plot(report.front)) if report.front else None,
             health=[Markup(plot) for plot in _health_plots(report.best)],
         )
     )
@@ -90,6 +94,8 @@ def success_lines(report: ReportData) -> tuple[Line, Line | None, list[Line], Ra
 
 def default_trial(report: ReportData) -> str | None:
     """The trial that ran with the settings as they were composed, if there is one."""
+    if any(copy.member == 0 for copy in report.copies or ()):
+        return None  # it went on as another one
     if report.config["sweep"]["default_settings_first"]:
         return report.trials[0].trial_id
     return next((trial.trial_id for trial in report.trials if not trial.sampled), None)
@@ -101,6 +107,16 @@ def _weighted(trial: TrialCurves) -> Markup | None:
         return None
     lines = [Line(name, *trial.series(f"reward_weighted/{name}")) for name in names]
     return Markup(lines_plot("weighted", "Weighted reward of each term", lines))
+
+
+def _lineage(report: ReportData) -> Markup | None:
+    """The picture of a population; None in a sweep whose trials train apart."""
+    if report.copies is None:
+        return None
+    ends = [trial.last("env_steps") or 0.0 for trial in report.trials]
+    chosen = next(i for i, trial in enumerate(report.trials) if trial.trial_id == report.best_trial)
+    checkpoint = float(report.policy["training_info"]["total_timesteps"])
+    return Markup(lineage_plot(ends, report.copies, chosen, checkpoint))
 
 
 def _term_plots(trial: TrialCurves) -> Iterator[str]:
@@ -117,15 +133,26 @@ _HEALTH = (
     ("loss/value", "value loss", False, False),
     ("loss/entropy", "entropy", False, False),
     ("agent/learning_rate", "learning rate", True, False),
+    ("agent/desired_kl", "desired KL divergence", False, False),
+    ("agent/discount_factor", "discount factor", False, False),
+    ("agent/gae_lambda", "lambda of the advantages", False, False),
+    ("agent/ratio_clip", "clip of the probability ratio", False, False),
+    ("agent/entropy_loss_scale", "weight of the entropy", False, False),
     ("agent/kl", "KL divergence of an update", False, False),
     ("agent/std", "action standard deviation", False, False),
     ("perf/env_steps_per_s", "env steps per second", False, False),
 )
 """Metric, what it is called, logarithmic, in percent."""
+_SETTINGS = tuple(
+    f"agent/{name}"
+    for name in ("desired_kl", "discount_factor", "gae_lambda", "ratio_clip", "entropy_loss_scale")
+)
+"""Shown where they changed in flight."""
 
 
 def _health_plots(trial: TrialCurves) -> Iterator[str]:
     for number, (metric, label, log, percent) in enumerate(_HEALTH):
         line = Line(label, *trial.series(metric))
-        if len(line.x):
+        still = metric in _SETTINGS and len(set(line.y)) < 2
+        if len(line.x) and not still:
             yield small_plot(f"health{number}", line, log and bool((line.y > 0).all()), percent)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from blueprint_tune.reporting.curves import TrialCurves
+
+if TYPE_CHECKING:
+    from blueprint_tune.reporting.population import Copy, Front
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,8 @@ class ReportData:
         picture_png: a picture of the scene, or None where nothing can draw one. video_gif: a film of the
             policy, or None without one. video_success: whether the filmed episode was a success.
         onnx_success_rate: of the exported policy in the simulator; None when it did not drive it.
+        copies: who copied whom in a population; None in a sweep whose trials train apart.
+        front: the trials by two objectives; None in a sweep by one.
     """
 
     experiment: str
@@ -48,6 +53,8 @@ class ReportData:
     video_gif: bytes | None = None
     video_success: bool = False
     onnx_success_rate: float | None = None
+    copies: tuple[Copy, ...] | None = None
+    front: Front | None = None
 
     @property
     def best(self) -> TrialCurves:

@@ -14,6 +14,7 @@ from typing import Any
 
 from ray import tune
 
+from blueprint_tune.tuning.lineage import EXPLOIT, Lineage
 from blueprint_tune.tuning.progress import Progress
 from blueprint_tune.tuning.records import (
     REPORTS_FILE,
@@ -101,6 +102,7 @@ class Recorder(tune.Callback):
         self._zero = time.monotonic() - elapsed_s
         self._writers: dict[str, Any] = {}
         self._last: dict[str, int] = {}
+        self._lineage = Lineage(trials_dir)
 
     def __getstate__(self) -> dict[str, Any]:
         """Ray pickles callbacks; open event files cannot be."""
@@ -114,6 +116,7 @@ class Recorder(tune.Callback):
         folder = self._dir / trial.trial_id
         folder.mkdir(parents=True, exist_ok=True)
         last = self._last.get(trial.trial_id)
+        self._follow(folder, trial.trial_id, report["env_steps"], result.get(EXPLOIT))
         if last is None or report["training_iteration"] <= last:
             _forget_from(folder / REPORTS_FILE, report["training_iteration"])
         self._last[trial.trial_id] = report["training_iteration"]
@@ -122,6 +125,12 @@ class Recorder(tune.Callback):
         if self._tensorboard:
             self._events(folder, trial.trial_id, report)
         _lighten(result)
+
+    def _follow(self, folder: Path, trial_id: str, env_steps: int, exploit: dict[str, Any] | None) -> None:
+        """Tell the lineage, with where the trial stood before it copied another one."""
+        before = read_reports(folder) if exploit is not None else ()
+        left_at = int(before[-1]["env_steps"]) if before else None
+        self._lineage.follow(trial_id, env_steps, left_at, exploit)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Close the trial's event file."""

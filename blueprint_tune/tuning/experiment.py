@@ -14,24 +14,28 @@ from ray import tune
 
 from blueprint_tune.config.compose import to_dict
 from blueprint_tune.config.schema import ExperimentConfig
+from blueprint_tune.config.sweep_checks import pauses_trials
 from blueprint_tune.errors import BlueprintTuneError
+from blueprint_tune.reporting.curves import SUCCESS
 from blueprint_tune.tuning import checkpoints, schedulers
 from blueprint_tune.tuning.callbacks import Feed, Recorder
 from blueprint_tune.tuning.failures import FailureLog, read_failures
 from blueprint_tune.tuning.folder import ExperimentFolder
 from blueprint_tune.tuning.forecast import Forecast
+from blueprint_tune.tuning.lineage import plain, read_origin
 from blueprint_tune.tuning.memory import why_not_comparable
 from blueprint_tune.tuning.progress import Progress
 from blueprint_tune.tuning.records import (
     Status,
     TrialRecord,
     best_report,
-    best_trial,
     load_records,
     read_reports,
     reason,
     save_records,
+    scores_at,
     trial_number,
+    winner,
 )
 from blueprint_tune.tuning.resources import Shape, check_saved, restorable, save_shape, saved_shape, shape
 from blueprint_tune.tuning.session import RaySession
@@ -70,7 +74,7 @@ def run_search(
     save_shape(folder, fit)
     watchdog = Watchdog(cfg.sweep.watchdog_s, cfg.budget.report_env_steps)
     failures = FailureLog(cfg, folder.trials, progress, watchdog.verdict, fit.ranks)
-    feed = Feed(progress, cfg.sweep.metric, cfg.budget.env_steps)
+    feed = Feed(progress, SUCCESS, cfg.budget.env_steps)
     recorder = Recorder(folder.trials, cfg.logger.tensorboard, progress.elapsed_s)
     tuner = _tuner(cfg, distributions, folder, fit, [watchdog, failures, feed, recorder])
     busy = max(1, min(machines.cpus, int(fit.concurrent * fit.cpus_per_trial)))
@@ -105,16 +109,18 @@ def _tuner(
         tuner._local_tuner.get_run_config().callbacks = callbacks
         return tuner
     clear_trials(folder)
+    kept = cfg.sweep.keep_checkpoints
     return tune.Tuner(
         trainable,
         param_space=dict(distributions),
         tune_config=tune.TuneConfig(
-            metric=cfg.sweep.metric,
-            mode=cfg.sweep.mode,
+            **schedulers.tune_metric(cfg),
             num_samples=schedulers.num_samples(cfg, distributions),
             scheduler=schedulers.make_scheduler(cfg, distributions),
             search_alg=schedulers.make_searcher(cfg, distributions, fit.concurrent),
-            max_concurrent_trials=None if cfg.sweep.searcher is None else fit.concurrent,
+            max_concurrent_trials=None
+            if cfg.sweep.searcher is None or pauses_trials(cfg.sweep)
+            else fit.concurrent,
             reuse_actors=cfg.sweep.reuse_processes,
             trial_dirname_creator=_trial_id,
         ),
@@ -125,7 +131,9 @@ def _tuner(
             callbacks=callbacks,
             failure_config=tune.FailureConfig(max_failures=cfg.sweep.max_failures),
             checkpoint_config=tune.CheckpointConfig(
-                checkpoint_frequency=cfg.budget.checkpoint_every_reports, checkpoint_at_end=True
+                checkpoint_frequency=cfg.budget.checkpoint_every_reports,
+                checkpoint_at_end=True,
+                num_to_keep=None if isinstance(kept, str) else kept,
             ),
         ),
     )
@@ -168,7 +176,9 @@ def _record(cfg: ExperimentConfig, folder: ExperimentFolder, trial: Any, index: 
         reached.iteration: (reached.updates, str(path.relative_to(folder.path)))
         for path, reached in checkpoints.whole(trial_dir).items()
     }
-    best = best_report(reports, cfg.sweep.metric, cfg.sweep.mode, saved)
+    metrics, modes = cfg.sweep.metrics, cfg.sweep.modes
+    best = best_report(reports, metrics[0], modes[0], saved)
+    origin = read_origin(folder.path / saved[best[0]][1]) if best else None
     env_steps = int(reports[-1]["env_steps"]) if reports else 0
     failed = trial.status == "ERROR"
     done: Status = "completed" if env_steps >= cfg.budget.env_steps else "stopped"
@@ -176,12 +186,13 @@ def _record(cfg: ExperimentConfig, folder: ExperimentFolder, trial: Any, index: 
         trial_id=trial.trial_id,
         index=index,
         status="failed" if failed else done,
-        sample=dict(trial.config),
+        sample=origin[1] if origin else plain(trial.config),
         env_steps=env_steps,
         score=best[1] if best else None,
         checkpoints=tuple(saved[k] for k in sorted(saved) if best and k <= best[0]),
         duration_s=float(reports[-1]["time_s"]) if reports else 0.0,
         error=(failures[-1].reason if failures else reason(None)) if failed else None,
+        scores=scores_at(reports, metrics, best[0]) if best else {},
         failures=tuple(str(failure) for failure in failures),
         not_comparable=why_not_comparable(cfg, trial.config),
     )
@@ -196,7 +207,7 @@ def _conclude(
         reasons = "\n".join(f"  trial {r.index}: {r.error}" for r in records)
         many = "The trial failed" if len(records) == 1 else f"All {len(records)} trials failed"
         raise BlueprintTuneError(f"{many}:\n{reasons}\nRay's own account is in {folder.log}.")
-    best = best_trial(records, cfg.sweep.mode)
+    best = winner(cfg, records)
     for record in records:
         if record.trial_id != best.trial_id:
             for path in (folder.trials / record.trial_id).glob("checkpoint_*"):

@@ -90,6 +90,11 @@ class Peer:
         assert self._trainer is not None
         self._trainer.load_state(saved)
 
+    def adopt(self, keys: Sequence[str]) -> None:
+        """Put this trial's own settings in force after it has copied another one."""
+        assert self._trainer is not None
+        self._trainer.adopt(keys)
+
 
 class Peers:
     """Rank 0's hold on the others; with one rank there are none, and nothing happens.
@@ -154,6 +159,11 @@ class Peers:
 
             self._ask("load", ray.put(saved))
             self._answers()
+
+    def adopt(self, keys: Sequence[str]) -> None:
+        """Let them put this trial's own settings in force after it has copied another one."""
+        self._ask("adopt", keys)
+        self._answers()
 
     def close(self) -> None:
         """End their processes."""

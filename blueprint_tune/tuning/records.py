@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.errors import BlueprintTuneError
 from blueprint_tune.reporting.curves import read_progress
 
@@ -27,10 +28,12 @@ class TrialRecord:
     Attributes:
         trial_id: Ray's, also the name of its folder. index: 0 is the default settings.
         status: ``completed`` its budget, ``stopped`` early by the scheduler, or ``failed``.
-        sample: the searched keys and the values it had. env_steps: trained.
+        sample: the searched keys and the values it had (at the best checkpoint, if they changed in flight).
+        env_steps: trained.
         score: the tuned metric at the best report, smoothed over its neighbours; None without a report.
         checkpoints: (updates, folder relative to the experiment's), the last is the best report's.
         duration_s: training time. error: why it failed, one sentence.
+        scores: metric -> value of all tuned metrics at the best report, smoothed likewise.
         failures: what went wrong on its way, also what a restart got over, a sentence each.
         not_comparable: why it cannot be compared with the others; None if it can.
     """
@@ -44,6 +47,7 @@ class TrialRecord:
     checkpoints: tuple[tuple[int, str], ...]
     duration_s: float
     error: str | None
+    scores: dict[str, float] = field(default_factory=dict)
     failures: tuple[str, ...] = ()
     not_comparable: str | None = None
 
@@ -120,16 +124,45 @@ def best_report(
     return iteration, score
 
 
-def best_trial(records: Sequence[TrialRecord], mode: str) -> TrialRecord:
-    """The trial with the best smoothed score; among equals the first. At least one has a checkpoint.
+def scores_at(reports: Sequence[Report], metrics: Sequence[str], iteration: int) -> dict[str, float]:
+    """Metric -> its value at a report, averaged with its neighbours; without those that it lacks."""
+    found: dict[str, float] = {}
+    for metric in metrics:
+        carrying = [r for r in reports if r.get(metric) is not None]
+        values = smoothed([float(r[metric]) for r in carrying])
+        at = {r["training_iteration"]: value for r, value in zip(carrying, values, strict=True)}
+        if iteration in at:
+            found[metric] = at[iteration]
+    return found
 
-    One that cannot be compared with the others is the best only if no other can be.
+
+def best_trial(
+    records: Sequence[TrialRecord],
+    mode: str | Sequence[str],
+    metrics: Sequence[str] = (),
+    tie_within: float = 0.0,
+) -> TrialRecord:
+    """The trial with the best smoothed score; at least one has a checkpoint.
+
+    ``metrics`` with a ``mode`` each, the most important first: trials within ``tie_within`` of the best by
+    one are equal by it, and the next decides. Among equals the first trial. One that cannot be compared with
+    the others is the best only if no other can be.
     """
-    sign = 1.0 if mode == "max" else -1.0
-    return max(
-        (r for r in records if r.checkpoint is not None and r.score is not None),
-        key=lambda r: (r.not_comparable is None, sign * (r.score or 0.0), -r.index),
-    )
+    modes = [mode] if isinstance(mode, str) else list(mode)
+    scored = [r for r in records if r.checkpoint is not None and r.score is not None]
+    left = [r for r in scored if r.not_comparable is None] or scored
+    for metric, direction in zip(metrics or [""], modes, strict=True):
+        sign = 1.0 if direction == "max" else -1.0
+        values = {r.trial_id: sign * r.scores.get(metric, r.score or 0.0) for r in left}
+        tolerance = tie_within if len(modes) > 1 and metric != metrics[-1] else 0.0
+        left = [r for r in left if values[r.trial_id] >= max(values.values()) - tolerance]
+    return min(left, key=lambda r: r.index)
+
+
+def winner(cfg: ExperimentConfig, records: Sequence[TrialRecord]) -> TrialRecord:
+    """The trial whose policy goes on, by the sweep's metrics."""
+    sweep = cfg.sweep
+    return best_trial(records, sweep.modes, sweep.metrics, sweep.tie_within)
 
 
 def reason(error: BaseException | str | None) -> str:

@@ -13,7 +13,8 @@ from blueprint_tune.config.compose import apply_overrides, to_config
 from blueprint_tune.errors import CheckpointDamaged, OutOfMemory
 from blueprint_tune.tuning import checkpoints
 from blueprint_tune.tuning.environment import learning_device, new_env
-from blueprint_tune.tuning.memory import out_of_device_memory
+from blueprint_tune.tuning.lineage import EXPLOIT, plain, read_origin, write_origin
+from blueprint_tune.tuning.memory import NUM_ENVS, ROLLOUTS, out_of_device_memory
 from blueprint_tune.tuning.records import CHECKPOINT_FILE
 
 if TYPE_CHECKING:
@@ -50,10 +51,12 @@ class Trial(tune.Trainable):
         return True
 
     def _take(self, sample: dict[str, Any]) -> None:
-        self._sample, self._given = sample, self._free_since
+        self._sample, self._given = plain(sample), self._free_since
         self._warm = self._env is not None
         self._trainer: Trainer | None = None
         self._saved: dict[str, Any] | None = None
+        self._origin: tuple[str, dict[str, Any]] | None = None
+        self._exploit: dict[str, Any] | None = None
         self._failure: Exception | None = None
         self._note, self._last_report = "", dict[str, Any]()
         self._started: float | None = None
@@ -97,6 +100,8 @@ class Trial(tune.Trainable):
         report["perf/warm_simulator"] = float(self._warm)
         report["done"] = trainer.finished
         report["note"], self._note = self._note, ""
+        if self._exploit is not None:
+            report[EXPLOIT], self._exploit = self._exploit, None
         self._last_report = report
         return report
 
@@ -114,6 +119,7 @@ class Trial(tune.Trainable):
         trainer = self._trainer or self._begin()
         assert self._peers is not None
         trainer.save(folder / CHECKPOINT_FILE, self._peers.shares())
+        write_origin(folder, self.trial_id, self._sample)
         reached = checkpoints.Reached(
             iteration=self._iteration,
             updates=trainer.updates,
@@ -135,6 +141,7 @@ class Trial(tune.Trainable):
         folder, self._trainer = Path(checkpoint), None
         try:
             found, reached, self._saved = checkpoints.newest(folder, read_checkpoint)
+            self._origin = read_origin(found)
             self._iteration, self._time_total = reached.iteration, reached.time_s
             self._last_report = dict(reached.report)
             self._note = "" if found == folder else f"{folder.name} is damaged: going on from {found.name}"
@@ -169,8 +176,29 @@ class Trial(tune.Trainable):
         if self._saved is not None:
             peers.load(self._saved)
             trainer.load_state(self._saved)
+            self._adopt(trainer, peers)
         self._saved, self._trainer = None, trainer
         return trainer
+
+    def _adopt(self, trainer: Trainer, peers: Peers) -> None:
+        """Go on with this trial's settings from a checkpoint that another one saved with its own.
+
+        What did not change goes on as it was saved: a learning rate that nobody changed stays where the
+        schedule had moved it. Environments halved for want of memory are no change of settings.
+        """
+        if self._origin is None:
+            return
+        donor, theirs = self._origin
+        own = {k: v for k, v in self._sample.items() if k not in (NUM_ENVS, ROLLOUTS)}
+        changed = {k: (theirs.get(k), v) for k, v in own.items() if theirs.get(k) != v}
+        if changed or donor != self.trial_id:
+            peers.adopt(list(changed))
+            self._exploit = {
+                "donor": donor,
+                "env_steps": trainer.env_steps,
+                "changed": changed,
+                "in_force": trainer.adopt(changed),
+            }
 
     def _fit_simulator(self, cfg: ExperimentConfig) -> None:
         """Give up a simulator whose number of environments is not the trial's: one of them was halved."""

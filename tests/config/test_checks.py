@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from blueprint_tune.config.checks import cross_checks, targets
+from blueprint_tune.config.checks import cross_checks
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.config.suggest import lookup
 from blueprint_tune.config.validate import examine, to_dict
@@ -34,7 +34,7 @@ def broken(config: ExperimentConfig, changes: dict[str, Any]) -> list[str]:
             ["budget.report_env_steps=5000 is more than budget.env_steps=4096"],
         ),
         (
-            {"budget.env_steps": 500, "budget.report_env_steps": 500},
+            {"budget.env_steps": 500, "budget.report_env_steps": 500, "sweep.scheduler": None},
             ["budget.env_steps=500 is less than one update", "512 env steps"],
         ),
         ({"robot.home_rad": [0.0]}, ["robot.home_rad has 1 angles for 7 joints"]),
@@ -50,21 +50,6 @@ def broken(config: ExperimentConfig, changes: dict[str, Any]) -> list[str]:
         ({"policy.episode_s": 0.01}, ["policy.episode_s=0.01 is shorter than one env step", "0.048 s"]),
         ({"evaluation.seeds": [1, 1]}, ["evaluation.seeds=[1, 1] names a seed twice"]),
         ({"evaluation.selection.seed": 42}, ["evaluation.selection.seed=42 is one of evaluation.seeds"]),
-        ({"sweep.num_samples": 1}, ["searchspace=ppo_core has no effect", "sweep=asha"]),
-        ({"searchspace": None}, ["would run 2 equal trials", "searchspace=ppo_core"]),
-        (
-            {"sweep.metric": "train/return"},
-            ["sweep.metric='train/return' cannot compare trials", "eval/success_rate"],
-        ),
-        ({"sweep.scheduler": {"max_t": 3}}, ["sweep.scheduler needs a _target_", "ray.tune.schedulers"]),
-        (
-            {"sweep.searcher": {"_target_": "os.system", "command": "true"}},
-            ["sweep.searcher: 'os.system' is outside ray.tune.search"],
-        ),
-        (
-            {"sweep.scheduler": {"_target_": "ray.tune.schedulers.X", "a": [{"_target_": "builtins.eval"}]}},
-            ["sweep.scheduler: 'builtins.eval' is outside ray.tune.schedulers"],
-        ),
     ],
 )
 def test_a_broken_rule_is_told_with_both_values_and_a_way_out(
@@ -92,8 +77,3 @@ def test_several_broken_rules_come_together(config: ExperimentConfig) -> None:
         len(broken(config, {"agent.mini_batches": 7, "evaluation.selection.seed": 42, "robot.home_rad": [0]}))
         == 3
     )
-
-
-def test_targets_are_found_at_any_depth() -> None:
-    tree = {"_target_": "a", "x": {"_target_": "b", "y": [1, {"_target_": "c"}]}, "z": None}
-    assert list(targets(tree)) == ["a", "b", "c"]

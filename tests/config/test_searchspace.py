@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from blueprint_tune.config.paths import searchspaces_dir
+from blueprint_tune.config.compose import compose
+from blueprint_tune.config.paths import conf_dir, searchspaces_dir
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.config.searchspace import load_searchspace, searchspace_problems, structural_reason
+from blueprint_tune.config.validate import apply_overrides
 from blueprint_tune.errors import SearchSpaceError
 
 SHIPPED = sorted(path.stem for path in searchspaces_dir().glob("*.yaml"))
@@ -24,11 +28,36 @@ def refused(config: ExperimentConfig, tmp_path: Path, *lines: str) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("name", SHIPPED)
-def test_every_shipped_space_fits_the_experiment(config: ExperimentConfig, name: str) -> None:
-    space = load_searchspace(name, config)
-    assert space
-    assert all(entry["_target_"].startswith("ray.tune.") for entry in space.values())
+POLICIES = sorted(path.stem for path in (conf_dir() / "policy").glob("[a-z]*.yaml"))
+FAMILIES = ("place", "articulate", "insert")
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_every_shipped_space_fits_every_policy_type_of_its_family(
+    policy: str, benchmark: Callable[[str], list[str]]
+) -> None:
+    config = compose([*benchmark(policy), "preset=benchmark", "sweep=random"])
+    others = tuple(f"_{family}" for family in FAMILIES if family != config.policy.family)
+    for name in SHIPPED:
+        if not name.endswith(others):
+            space = load_searchspace(name, config)
+            assert all(entry["_target_"].startswith("ray.tune.") for entry in space.values())
+
+
+def test_an_event_that_the_policy_lacks_is_searched_as_a_whole(
+    config: ExperimentConfig, tmp_path: Path
+) -> None:
+    space = load_searchspace("randomization", config)
+    assert "policy.events.late_actions" in space
+    late = {"kind": "action_delay", "steps": [0, 2]}
+    changed = apply_overrides(config, {"policy.events.late_actions": json.dumps(late)})
+    assert changed.policy.events["late_actions"] == late
+    assert apply_overrides(config, {"policy.events.late_actions": None}) == config
+    for value in ("[1.0, 2.0]", "[{steps: [0, 1]}]"):
+        text = refused(
+            config, tmp_path, f"policy.events.late: {{_target_: ray.tune.choice, categories: {value}}}"
+        )
+        assert "the policy has no such event" in text
 
 
 def test_no_space_is_empty(config: ExperimentConfig) -> None:

@@ -27,6 +27,12 @@ def test_interpolations_are_resolved_to_plain_values() -> None:
     assert isinstance(tree["budget"]["report_env_steps"], int)
 
 
+def test_hyperband_counts_reports() -> None:
+    sizes = ["budget.env_steps=1000", "budget.report_env_steps=300"]
+    tree = load([SCENE, "preset=smoke", "sweep=hyperband", *sizes]).tree
+    assert tree["sweep"]["scheduler"]["max_t"] == 5, "after the first update, at 300, 600, 900 and 1000"
+
+
 def test_no_scene_lists_the_scenes_and_says_nothing_else_about_it() -> None:
     composed = load(["sweep=asha"])
     assert composed.problems == [no_scene(paths.group_options("scene"))]

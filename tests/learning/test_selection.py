@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from blueprint_tune.config.schema import SelectionConfig
+from blueprint_tune.envs.action_trace import ActionTrace
 from blueprint_tune.envs.manipulation import ManipulationEnv
 from blueprint_tune.learning import selection
-from blueprint_tune.learning.selection import Selection, play
+from blueprint_tune.learning.selection import Played, Selection, play
 
 NewEnv = Callable[..., ManipulationEnv]
 EASY = (
@@ -38,25 +39,33 @@ def towards_the_object(env: ManipulationEnv) -> Callable[[Tensor], Tensor]:
     return act
 
 
-def by_hand(env: ManipulationEnv, seed: int, episodes: int) -> float:
-    """Every episode by itself, to its end."""
-    act, successes = towards_the_object(env), 0
+def by_hand(env: ManipulationEnv, seed: int, episodes: int) -> Played:
+    """Every episode by itself, to its end; its actions are judged until it has succeeded."""
+    act, successes, jerks = towards_the_object(env), 0, list[float]()
     for slot in range(episodes):
         observations = env.reset(np.full(1, seed), np.array([slot]))
-        done = False
+        trace, done, succeeded = ActionTrace(1, env.num_actions), False, False
         while not done:
-            result = env.step(act(observations))
+            actions = act(observations)
+            if not succeeded:
+                trace.add(actions.numpy(), np.array([0]))
+            result = env.step(actions)
             observations, done = result.observations, result.done
+            succeeded |= bool(result.success_now[0])
         successes += int(result.success[0])
-    return successes / episodes
+        jerks.append(float(trace.means()[1][0]))
+    return Played(successes / episodes, 1.0 - float(np.mean(jerks)))
 
 
 @pytest.mark.parametrize(("num_envs", "episodes"), [(4, 10), (16, 10), (10, 10)])
 def test_every_slot_counts_once(new_env: NewEnv, num_envs: int, episodes: int) -> None:
     expected = by_hand(new_env(*EASY, num_envs=1), 90001, episodes)
-    assert 0.1 < expected < 0.9, "some succeed, some do not"
+    assert 0.1 < expected.success_rate < 0.9, "some succeed, some do not"
+    assert 0.5 < expected.action_smoothness < 1.0
     env = new_env(*EASY, num_envs=num_envs)
-    assert play(env, towards_the_object(env), 90001, episodes) == expected
+    found = play(env, towards_the_object(env), 90001, episodes)
+    assert found.success_rate == expected.success_rate
+    assert found.action_smoothness == pytest.approx(expected.action_smoothness, rel=1e-6)
 
 
 def test_playing_leaves_the_environment_as_it_was(new_env: NewEnv) -> None:
@@ -81,10 +90,10 @@ def test_evaluations_keep_to_their_share_of_the_env_steps(
     cost = 3 * 4 * env.max_episode_steps
     every = math.ceil(10 * cost / 1000)
 
-    def fake_play(*_: object) -> float:
+    def fake_play(*_: object) -> Played:
         nonlocal plays
         plays += 1
-        return plays / 10
+        return Played(plays / 10, 1 - plays / 100)
 
     monkeypatch.setattr(selection, "play", fake_play)
     chooser, played_at = Selection(settings, env, env.policy), []
@@ -96,6 +105,7 @@ def test_evaluations_keep_to_their_share_of_the_env_steps(
         if plays > before:
             played_at.append(report)
         assert metrics["eval/success_rate"] == plays / 10, "the newest figure is repeated"
+        assert metrics["eval/action_smoothness"] == 1 - plays / 100
         assert metrics["eval/at_env_steps"] == played_at[-1] * 1000
         if report == every + 3:
             saved, chooser = chooser.state_dict(), Selection(settings, env, env.policy)
@@ -118,7 +128,7 @@ def test_trials_are_compared_on_the_task_as_its_file_states_it(new_env: NewEnv) 
         chooser = Selection(settings, each, narrow, task)
         metrics = chooser.evaluate(each, towards_the_object(each), 1000, 1.0, last=False)
         found.append(metrics["eval/success_rate"])
-    assert found[0] == expected != found[1], "the twin is judged by the starts that it trains on"
+    assert found[0] == expected.success_rate != found[1], "the twin is judged by the starts that it trains on"
     for _ in range(40):
         after, twins = (each.step(-torch.ones(4, each.num_actions)) for each in (env, twin))
         assert torch.equal(after.observations, twins.observations)

@@ -15,11 +15,13 @@ from blueprint_tune.tuning.callbacks import Recorder
 from blueprint_tune.tuning.records import (
     TrialRecord,
     best_report,
+    best_trial,
     elapsed_s,
     load_records,
     read_reports,
     reason,
     save_records,
+    scores_at,
     smoothed,
 )
 
@@ -119,3 +121,24 @@ def test_a_reason_is_the_sentence_that_was_raised_in_the_worker() -> None:
     assert reason(RuntimeError(no_import)) == "ImportError: no"
     assert reason("Failure # 1\nTraceback\nValueError: no\n") == "ValueError: no"
     assert reason(None) == reason("") == "no reason was recorded"
+
+
+def scored(index: int, success: float, smoothness: float) -> TrialRecord:
+    scores = {METRIC: success, "eval/action_smoothness": smoothness}
+    kept = ((1, "trials/x/checkpoint_0"),)
+    return TrialRecord(f"t{index}", index, "completed", {}, 100, success, kept, 1.0, None, scores)
+
+
+@pytest.mark.parametrize(("tie_within", "best"), [(0.0, 1), (0.03, 2), (0.5, 0)])
+def test_of_several_metrics_the_next_decides_among_equals(tie_within: float, best: int) -> None:
+    records = [scored(0, 0.5, 0.99), scored(1, 0.92, 0.7), scored(2, 0.9, 0.8), scored(3, 0.91, 0.75)]
+    metrics = (METRIC, "eval/action_smoothness")
+    assert best_trial(records, ("max", "max"), metrics, tie_within).index == best
+    assert best_trial(records, "max").index == 1
+    assert best_trial(records, ("min", "max"), metrics).index == 0
+
+
+def test_scores_are_those_of_the_report_smoothed() -> None:
+    reports = [{"training_iteration": k, METRIC: float(k), "b": None if k == 2 else 1.0} for k in (1, 2, 3)]
+    assert scores_at(reports, (METRIC, "b"), 2) == {METRIC: 2.0}
+    assert scores_at(reports, (METRIC, "b"), 3) == {METRIC: 2.5, "b": 1.0}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -11,19 +12,21 @@ from ray.tune.schedulers import ASHAScheduler, PopulationBasedTraining
 from ray.tune.search.basic_variant import BasicVariantGenerator
 
 from blueprint_tune.config.compose import compose
+from blueprint_tune.config.paths import conf_dir
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.config.searchspace import load_searchspace
 from blueprint_tune.config.validate import apply_overrides
 from blueprint_tune.errors import ConfigError
 from blueprint_tune.tuning.schedulers import (
+    check_sweep,
     default_point,
-    instantiate,
     make_scheduler,
     make_searcher,
     num_samples,
     search_space,
     trial_count,
 )
+from blueprint_tune.tuning.targets import instantiate
 
 ASHA = compose(["+scene=kitchen_001", "preset=smoke", "sweep=asha", "sweep.num_samples=5"])
 SPACE = search_space(load_searchspace(ASHA.searchspace, ASHA))
@@ -109,7 +112,8 @@ def test_without_a_search_space_there_is_one_trial_per_sample() -> None:
         ({"_target_": "ray.tune.tune.os.system", "command": "true"}, "no module 'ray.tune.tune.os'"),
         ({"_target_": "ray.tune.tune.signal"}, "not something that ray.tune defines"),
         ({"_target_": "ray.tune.loguniforme", "lower": 1, "upper": 2}, "Did you mean 'loguniform'?"),
-        ({"_target_": "ray.tune.loguniform", "low": 1}, "It takes: lower, upper"),
+        ({"_target_": "ray.tune.loguniform", "low": 1}, r"here\.low: .* Did you mean 'lower'\?"),
+        ({"_target_": "ray.tune.schedulers.ASHASchedular"}, "Did you mean 'ASHAScheduler'?"),
         ({"_target_": "ray.tune.loguniform", "lower": -1, "upper": 2}, "does not accept this"),
         ({"lower": 1}, "no '_target_'"),
         ({"_target_": "ray.tune.choice", "categories": [{"_target_": "os.getcwd"}]}, r"categories\[0\]"),
@@ -148,3 +152,81 @@ def test_the_order_of_a_search_space_does_not_change_its_samples() -> None:
     entries = load_searchspace(ASHA.searchspace, ASHA)
     backwards = dict(reversed(entries.items()))
     assert list(search_space(backwards)) == list(search_space(entries)) == sorted(entries)
+
+
+SWEEPS = sorted(p.stem for p in (conf_dir() / "sweep").glob("[a-z]*.yaml"))
+
+
+@pytest.mark.parametrize("sweep", SWEEPS)
+def test_every_shipped_sweep_can_be_made(sweep: str) -> None:
+    cfg = compose(["+scene=kitchen_001", "preset=smoke", f"sweep={sweep}"])
+    check_sweep(cfg, load_searchspace(cfg.searchspace, cfg))
+
+
+def composed(*overrides: str) -> tuple[ExperimentConfig, dict[str, Any]]:
+    cfg = compose(["+scene=kitchen_001", "preset=smoke", *overrides])
+    return cfg, load_searchspace(cfg.searchspace, cfg)
+
+
+def test_every_constructor_setting_is_reached_from_the_command_line() -> None:
+    cfg, space = composed("sweep=asha", "sweep.scheduler.reduction_factor=4", "+sweep.scheduler.brackets=2")
+    scheduler = make_scheduler(cfg, search_space(space))
+    assert scheduler._reduction_factor == 4 and len(scheduler._brackets) == 2
+    cfg, space = composed("sweep=optuna", "+sweep.searcher.sampler.n_ei_candidates=7")
+    sampler = make_searcher(cfg, search_space(space), concurrent=1)._sampler
+    assert sampler._n_ei_candidates == 7 and sampler._n_startup_trials == 5
+
+
+@pytest.mark.parametrize(
+    ("overrides", "parts"),
+    [
+        (
+            ["sweep=asha", "+sweep.scheduler.bracket=2"],
+            ["sweep.scheduler.bracket", "Did you mean 'brackets'?", "It takes: time_attr"],
+        ),
+        (
+            ["sweep=optuna", "+sweep.searcher.sampler.n_startup=2"],
+            ["sweep.searcher.sampler.n_startup", "Did you mean 'n_startup_trials'?"],
+        ),
+        (["sweep=pbt", "sweep.scheduler.quantile_fraction=0.9"], ["between 0 and0.5"]),
+        (
+            ["sweep=asha_optuna", "sweep.scheduler._target_=ray.tune.schedulers.Asha", "+sweep.searcher.x=1"],
+            ["2 problems", "'Asha'", "sweep.searcher.x"],
+        ),
+        (
+            ["sweep=optuna", "agent.discount_factor=0.975"],
+            ["trial 0 has the composed value 0.975", "sweep.default_settings_first=false"],
+        ),
+    ],
+)
+def test_what_ray_would_refuse_is_said_before_it_starts(overrides: list[str], parts: list[str]) -> None:
+    cfg, space = composed(*overrides)
+    with pytest.raises(ConfigError) as caught:
+        check_sweep(cfg, space)
+    for part in parts:
+        assert part in str(caught.value)
+
+
+def test_without_its_package_pb2_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    with pytest.raises(ConfigError, match=r"PB2 needs a package.*scikit-learn.*blueprint-tune\[pb2\]"):
+        check_sweep(*composed("sweep=pb2"))
+
+
+def test_the_search_is_seeded_through_its_sampler() -> None:
+    first = [
+        make_searcher(*composed_space("sweep=optuna", f"seed={seed}"), concurrent=1) for seed in (1, 1, 2)
+    ]
+    drawn = [searcher._sampler._rng.rng.random() for searcher in first]
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def composed_space(*overrides: str) -> tuple[ExperimentConfig, dict[str, Any]]:
+    cfg, space = composed(*overrides)
+    return cfg, search_space(space)
+
+
+def test_what_is_put_aside_does_not_count_as_running() -> None:
+    """Else a population, or a bracket, would only ever have as many members as there are CPUs."""
+    for sweep, limit in (("pbt", 0), ("hyperband", 0), ("asha", 2)):
+        assert make_searcher(*composed_space(f"sweep={sweep}"), concurrent=2).max_concurrent == limit
