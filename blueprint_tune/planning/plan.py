@@ -141,8 +141,8 @@ def _search(
     from blueprint_tune.tuning import schedulers
     from blueprint_tune.tuning.preview import preview
 
+    schedulers.check_sweep(cfg, space)
     distributions = schedulers.search_space(space)
-    schedulers.make_scheduler(cfg, distributions)
     seen = preview(cfg, distributions, _CHECKED)
     return schedulers.trial_count(cfg, distributions), seen.samples, seen.depends
 

@@ -71,6 +71,17 @@ def test_a_shipped_sweep_runs_and_begins_with_the_defaults(
         assert not isinstance(cfg.sweep.keep_checkpoints, int) or len(kept) <= cfg.sweep.keep_checkpoints
 
 
+def test_all_ranks_of_a_trial_go_on_with_what_it_was_given(tmp_path: Path, local_ray: None) -> None:
+    """Else they would learn with different rates, and say so at the next report."""
+    pbt = ["sweep=pbt", "sweep.num_samples=2", "sweep.scheduler.perturbation_interval=128"]
+    fresh = "evaluation.selection.max_time_fraction=0.5"
+    metric = "sweep.metric=eval/action_smoothness"
+    _, folder, records = search(tmp_path, *pbt, metric, fresh, "sweep.resources.ranks=2")
+    assert {r.status for r in records} == {"completed"}, [r.error for r in records]
+    copies = read_lineage(folder.trials)
+    assert any("agent.learning_rate" in copy.changed for copy in copies)
+
+
 @pytest.fixture(scope="module")
 def population(local_ray: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, tuple[Exploit, ...]]:
     """A whole run of four members that copy each other, compared by what differs without learning."""
