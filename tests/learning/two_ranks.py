@@ -57,13 +57,13 @@ def learned(agent_config: AgentConfig, together: Alone) -> list[dict[str, Any]]:
             rollout.add_outcome(
                 rewards[mine], *ends, observations[mine] + 1.0, bool((ends[0] | ends[1]).any())
             )
-        losses = agent.learn(rollout, torch.randn(ENVS, OBSERVATIONS, generator=world)[mine])
+        agent.learn(rollout, torch.randn(ENVS, OBSERVATIONS, generator=world)[mine])
         state = {
             "parameters": torch.cat([p.detach().flatten() for p in agent._parameters()]),
             "observations": torch.stack([agent._obs_mean, agent._obs_scale]),
             "values": agent._value_preprocessor.running_variance.clone(),
         }
-        found.append({**state, "rate": losses["agent/learning_rate"], "fingerprint": agent.fingerprint()})
+        found.append({**state, "rate": agent.in_force()["learning_rate"], "fingerprint": agent.fingerprint()})
     return found
 
 
