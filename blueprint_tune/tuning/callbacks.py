@@ -18,6 +18,7 @@ from blueprint_tune.tuning.lineage import EXPLOIT, Lineage
 from blueprint_tune.tuning.progress import Progress
 from blueprint_tune.tuning.records import (
     REPORTS_FILE,
+    TOLD_AGAIN,
     read_reports,
     replace_text,
     trained_steps,
@@ -115,6 +116,8 @@ class Recorder(tune.Callback):
         report = _report(result, time.monotonic() - self._zero)
         folder = self._dir / trial.trial_id
         folder.mkdir(parents=True, exist_ok=True)
+        if result.get(TOLD_AGAIN) and _stands(folder, report):
+            return
         last = self._last.get(trial.trial_id)
         self._follow(folder, trial.trial_id, report["env_steps"], result.get(EXPLOIT))
         if last is None or report["training_iteration"] <= last:
@@ -172,6 +175,12 @@ def _report(result: Mapping[str, Any], elapsed_s: float) -> dict[str, Any]:
         "elapsed_s": round(elapsed_s, 3),
         "timestamp": round(time.time(), 3),
     }
+
+
+def _stands(folder: Path, report: Mapping[str, Any]) -> bool:
+    """Whether a report is the last that was written down."""
+    written = read_reports(folder)
+    return bool(written) and written[-1]["training_iteration"] == report["training_iteration"]
 
 
 def _lighten(result: dict[str, Any]) -> None:

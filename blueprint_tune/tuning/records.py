@@ -17,6 +17,8 @@ REPORTS_FILE = "result.json"
 """One JSON object a line and report, where Ray's own logger would have put it."""
 CHECKPOINT_FILE = "checkpoint.pt"
 """In every folder of a checkpoint."""
+TOLD_AGAIN = "told_again"
+"""In the last report of a trial that had finished unknown to Ray, told to it a second time."""
 Status = Literal["completed", "stopped", "failed"]
 Report = Mapping[str, Any]
 

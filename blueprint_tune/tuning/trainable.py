@@ -15,7 +15,7 @@ from blueprint_tune.tuning import checkpoints
 from blueprint_tune.tuning.environment import learning_device, new_env
 from blueprint_tune.tuning.lineage import EXPLOIT, plain, read_origin, write_origin
 from blueprint_tune.tuning.memory import NUM_ENVS, ROLLOUTS, out_of_device_memory
-from blueprint_tune.tuning.records import CHECKPOINT_FILE
+from blueprint_tune.tuning.records import CHECKPOINT_FILE, TOLD_AGAIN
 
 if TYPE_CHECKING:
     from blueprint_tune.config.schema import ExperimentConfig
@@ -108,7 +108,7 @@ class Trial(tune.Trainable):
     def _told_again(self, reached: checkpoints.Reached) -> dict[str, Any]:
         """The last report of a trial that finished unknown to Ray: it is not trained again."""
         self._iteration, self._time_total = reached.iteration - 1, reached.time_s
-        return {**reached.report, "done": True, "time_this_iter_s": 0.0}
+        return {**reached.report, "done": True, "time_this_iter_s": 0.0, TOLD_AGAIN: True}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Everything needed to go on as if nothing had happened."""

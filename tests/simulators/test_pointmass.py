@@ -119,7 +119,7 @@ def sensible(env: ManipulationEnv, what: str, goal: Callable[[], Tensor]) -> Cal
 def test_a_sensible_policy_picks_and_places(new_env: NewEnv) -> None:
     env = new_env("backend=pointmass", num_envs=50)
     act = sensible(env, "target", lambda: env.simulator.state.commands["goal"])
-    assert play(env, act, seed=42, episodes=50) >= 0.95
+    assert play(env, act, seed=42, episodes=50).success_rate >= 0.95
 
 
 def test_a_sensible_policy_opens_and_closes_drawers(new_env: NewEnv) -> None:
@@ -134,13 +134,14 @@ def test_a_sensible_policy_opens_and_closes_drawers(new_env: NewEnv) -> None:
     def goal() -> Tensor:
         return shut.float() + env.simulator.state.commands["opening"] * entity.joint.range * axis
 
-    assert play(env, sensible(env, "target/handle", goal), seed=42, episodes=50) >= 0.95
+    assert play(env, sensible(env, "target/handle", goal), seed=42, episodes=50).success_rate >= 0.95
 
 
 @pytest.mark.parametrize("policy", ["dexterous_pick_place", "drawer_manipulation"])
 def test_doing_nothing_fails(new_env: NewEnv, policy: str) -> None:
     env = new_env("backend=pointmass", f"policy={policy}", num_envs=100)
-    assert play(env, lambda _: torch.zeros(100, env.num_actions), seed=42, episodes=100) <= 0.05
+    nothing = play(env, lambda _: torch.zeros(100, env.num_actions), seed=42, episodes=100)
+    assert nothing.success_rate <= 0.05
 
 
 def test_the_picture_shows_where_things_are(new_env: NewEnv) -> None:

@@ -28,8 +28,9 @@ from blueprint_tune.tuning.records import (
 METRIC = "eval/success_rate"
 
 
-def report(recorder: Recorder, iteration: int, value: float, trial_id: str = "t0") -> None:
+def report(recorder: Recorder, iteration: int, value: float, trial_id: str = "t0", **more: Any) -> None:
     result = {
+        **more,
         "env_steps": 100 * iteration,
         "updates": iteration,
         METRIC: value,
@@ -63,6 +64,18 @@ def test_going_back_to_a_checkpoint_replaces_what_is_trained_again(tmp_path: Pat
     rows = read_reports(tmp_path / "t0")
     assert [(row["training_iteration"], row[METRIC]) for row in rows] == [(1, 0.1), (2, 0.2), (3, 0.9)]
     assert elapsed_s(tmp_path) >= 60
+
+
+def test_a_report_told_again_is_written_only_where_it_is_missing(tmp_path: Path) -> None:
+    first = Recorder(tmp_path, tensorboard=False)
+    for iteration in (1, 2):
+        report(first, iteration, 0.1 * iteration)
+    file = tmp_path / "t0/result.json"
+    written = file.read_bytes()
+    report(Recorder(tmp_path, tensorboard=False), 2, 0.2, told_again=True)
+    assert file.read_bytes() == written, "the times of the trial are not those of the resume"
+    report(Recorder(tmp_path, tensorboard=False), 3, 0.3, told_again=True)
+    assert [row["training_iteration"] for row in read_reports(tmp_path / "t0")] == [1, 2, 3]
 
 
 def test_events_for_tensorboard_are_written_and_closed(tmp_path: Path) -> None:

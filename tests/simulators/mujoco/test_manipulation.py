@@ -148,4 +148,4 @@ def test_doing_nothing_and_doing_anything_fail(
 ) -> None:
     episodes = 20 if policy == "laundry_sorting" else 100  # cloth takes its time
     env = new_env(*benchmark(policy), "backend=mujoco", num_envs=episodes, num_threads=2)
-    assert play(env, act(env), seed=42, episodes=episodes) <= 0.05
+    assert play(env, act(env), seed=42, episodes=episodes).success_rate <= 0.05
