@@ -171,16 +171,12 @@ def _population(cfg: ExperimentConfig) -> Iterator[str]:
             "sweep.scheduler.synch=true: members would wait for ever for one that has failed for good."
             " Leave it false."
         )
-    interval, kept = entry.get("perturbation_interval"), sweep.keep_checkpoints
-    if isinstance(kept, int) and isinstance(interval, int | float) and entry.get("time_attr", TIME) == TIME:
-        saved = 1 + math.ceil(interval / (cfg.budget.report_env_steps * cfg.budget.checkpoint_every_reports))
-        needed = 1 + 2 * saved
-        if kept < needed:
-            yield (
-                f"sweep.keep_checkpoints={kept}: a trial saves up to {saved} checkpoints between two copies"
-                f" (sweep.scheduler.perturbation_interval={interval:g}), and what others copy would be"
-                f" deleted before they have read it. Use {needed} or more, or all."
-            )
+    if sweep.keep_checkpoints != "all":
+        yield (
+            f"sweep.keep_checkpoints={sweep.keep_checkpoints}: members copy each other's checkpoints, and"
+            " what one of them is about to copy could be deleted before it has read it."
+            " Use sweep.keep_checkpoints=all."
+        )
 
 
 def space_problems(space: Mapping[str, Mapping[str, Any]], cfg: ExperimentConfig) -> Iterator[str]:

@@ -93,8 +93,8 @@ PBT = "ray.tune.schedulers.PopulationBasedTraining"
             ["takes no searcher", "sweep.searcher=null"],
         ),
         (
-            ["sweep=pbt", "sweep.keep_checkpoints=2"],
-            ["keep_checkpoints=2", "would be deleted before they have read it", "Use 5 or more, or all"],
+            ["sweep=pbt", "sweep.keep_checkpoints=20"],
+            ["keep_checkpoints=20", "deleted before it has read it", "Use sweep.keep_checkpoints=all"],
         ),
         (["sweep=optuna", "searchspace=ppo_grid"], ["holds a grid", "Use sweep=grid"]),
         (["sweep=pbt", "searchspace=ppo_grid"], ["is a grid, which PopulationBasedTraining does not"]),
