@@ -119,7 +119,7 @@ class Recorder(tune.Callback):
         if result.get(TOLD_AGAIN) and _stands(folder, report):
             return
         last = self._last.get(trial.trial_id)
-        self._follow(folder, trial.trial_id, report["env_steps"], result.get(EXPLOIT))
+        self._follow(folder, trial.trial_id, report["env_steps"], result.pop(EXPLOIT, None))
         if last is None or report["training_iteration"] <= last:
             _forget_from(folder / REPORTS_FILE, report["training_iteration"])
         self._last[trial.trial_id] = report["training_iteration"]

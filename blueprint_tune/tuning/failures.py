@@ -90,8 +90,8 @@ class FailureLog(tune.Callback):
         trial.set_config(smaller)
         self._progress.note(
             f"{name}: {why}. It restarts with {smaller[NUM_ENVS]} environments and twice the rollout, and is "
-            f"not comparable: the scheduler goes on ranking it by {self._cfg.sweep.metric}, but it is the "
-            "best trial only if no other has a checkpoint"
+            f"not comparable: the scheduler goes on ranking it by {self._cfg.sweep.metrics[0]}, but it is "
+            "the best trial only if no other has a checkpoint"
         )
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
