@@ -115,6 +115,7 @@ class Trial(tune.Trainable):
         folder = Path(checkpoint_dir)
         if self._ended is not None:
             shutil.copytree(self._ended[0], folder, dirs_exist_ok=True)
+            self._count_from(self._ended[0])
             return
         trainer = self._trainer or self._begin()
         assert self._peers is not None
@@ -128,6 +129,11 @@ class Trial(tune.Trainable):
             report=self._last_report,
         )
         checkpoints.write_reached(folder, reached)
+
+    def _count_from(self, last: Path) -> None:
+        """Let Ray put the next checkpoint behind ``last``; its own count may be older and would overwrite one."""
+        if self._storage is not None:
+            self._storage.current_checkpoint_index = int(last.name.rpartition("_")[2])
 
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Continue from a checkpoint's folder, or the newest before it that is whole.
