@@ -131,7 +131,7 @@ class Trial(tune.Trainable):
         checkpoints.write_reached(folder, reached)
 
     def _count_from(self, last: Path) -> None:
-        """Let Ray put the next checkpoint behind ``last``; its own count may be older and would overwrite one."""
+        """Let Ray put the next checkpoint behind ``last``: its own, older count would overwrite one."""
         if self._storage is not None:
             self._storage.current_checkpoint_index = int(last.name.rpartition("_")[2])
 
