@@ -17,7 +17,7 @@ _TIMES = (TIME, "training_iteration", "time_total_s")
 _TARGET_HOMES = {"scheduler": ("ray.tune.schedulers",), "searcher": ("ray.tune.search", "optuna.samplers")}
 _POPULATION = ("PopulationBasedTraining", "PB2")
 _SEVERAL_METRICS = "ray.tune.search.optuna.OptunaSearch"
-_AGENT_IN_FLIGHT = (
+AGENT_IN_FLIGHT = (
     "learning_rate",
     "min_learning_rate",
     "max_learning_rate",
@@ -32,8 +32,9 @@ _AGENT_IN_FLIGHT = (
     "learning_epochs",
     "mini_batches",
 )
-IN_FLIGHT = frozenset(f"agent.{name}" for name in _AGENT_IN_FLIGHT)
-"""Settings that the learner reads anew at every update; weights of rewards are the others."""
+"""Settings that the learner reads anew at every update."""
+IN_FLIGHT = frozenset(f"agent.{name}" for name in AGENT_IN_FLIGHT)
+"""Their dotted keys; weights of rewards are the other ones that may change."""
 _NOT_IN_FLIGHT = {
     "agent.policy_hidden_dims": "the networks that are copied have the sizes they have",
     "agent.value_hidden_dims": "the networks that are copied have the sizes they have",

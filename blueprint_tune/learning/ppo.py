@@ -23,6 +23,7 @@ from skrl.resources.schedulers.torch import KLAdaptiveLR
 from torch import Tensor, nn
 
 from blueprint_tune.config.schema import AgentConfig
+from blueprint_tune.config.sweep_checks import AGENT_IN_FLIGHT
 from blueprint_tune.learning.networks import (
     MAX_LOG_STD,
     MIN_LOG_STD,
@@ -35,20 +36,7 @@ from blueprint_tune.learning.rollout import Rollout, advantages_and_returns
 from blueprint_tune.learning.together import ALONE, Alone
 
 _HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
-_READ_AT_EVERY_UPDATE = (
-    "desired_kl",
-    "min_learning_rate",
-    "max_learning_rate",
-    "discount_factor",
-    "gae_lambda",
-    "ratio_clip",
-    "value_clip",
-    "entropy_loss_scale",
-    "value_loss_scale",
-    "grad_norm_clip",
-    "learning_epochs",
-    "mini_batches",
-)
+_READ_AT_EVERY_UPDATE = tuple(name for name in AGENT_IN_FLIGHT if name != "learning_rate")
 """Settings that no optimizer or network holds a copy of."""
 VALUE_CLIP_STD = 5.0
 """Predicted values are clipped to this many standard deviations, as skrl's scaler does."""
