@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from blueprint_tune.config import paths
+from blueprint_tune.config.conf_files import Library
 from blueprint_tune.config.flat import Change, changes, flat
 from blueprint_tune.config.identity import NOT_THE_QUESTION, differing
-from blueprint_tune.config.library import Library
 from blueprint_tune.config.origins import origin
 from blueprint_tune.config.tree import Composed, load
 from blueprint_tune.evaluation.statistics import (

@@ -11,8 +11,8 @@ from blueprint_tune.comparing.commands import Command, commands
 from blueprint_tune.comparing.revisions import CONF, SEARCHSPACES, Revision
 from blueprint_tune.config import paths
 from blueprint_tune.config.compose import examine_composed
+from blueprint_tune.config.conf_files import Library
 from blueprint_tune.config.flat import Change, flat
-from blueprint_tune.config.library import Library
 from blueprint_tune.config.origins import origin
 from blueprint_tune.config.tree import Composed, load
 
@@ -34,7 +34,7 @@ class Side:
     """One revision, being composed."""
 
     revision: Revision
-    library: Library = field(default_factory=Library)
+    conf_files: Library = field(default_factory=Library)
     outcomes: dict[Command, Outcome] = field(default_factory=dict)
 
     def commands(self) -> dict[str, Command]:
@@ -85,9 +85,9 @@ class Side:
         return text.replace(str(self.revision.roots.searchspaces), SEARCHSPACES)
 
     def _compose(self, command: Command) -> Outcome:
-        self.library.read.clear()
-        composed = load(command.overrides, library=self.library)
-        read = {f"{CONF}/{name}.yaml" for name in self.library.read}
+        self.conf_files.read.clear()
+        composed = load(command.overrides, library=self.conf_files)
+        read = {f"{CONF}/{name}.yaml" for name in self.conf_files.read}
         settings = flat(composed.tree)
         spaces = [str(name) for name in _names(composed.tree.get("searchspace"))] if composed.tree else []
         for name in spaces:

@@ -27,7 +27,7 @@ from blueprint_tune.config.commandline import (
     judge_values,
     parse,
 )
-from blueprint_tune.config.library import Library
+from blueprint_tune.config.conf_files import Library
 
 _ABSENT = object()
 

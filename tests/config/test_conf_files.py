@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from blueprint_tune.config.library import Library
+from blueprint_tune.config.conf_files import Library
 from blueprint_tune.config.tree import load
 
 COMMANDS = (
