@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
 PROGRAM = "blueprint-tune"
-USER_ERROR, INTERRUPTED = 2, 130
+USER_ERROR, INTERRUPTED, PIPE_CLOSED = 2, 130, 141
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         return report_error(error)
     except KeyboardInterrupt:  # the pipeline has said how to go on
         return INTERRUPTED
+    except BrokenPipeError:
+        if not _nobody_reads():
+            raise
+        return PIPE_CLOSED
     return 0
+
+
+def _nobody_reads() -> bool:
+    """Whether standard output is a closed pipe, as under ``| head``; the rest then goes nowhere."""
+    try:
+        print(" ", flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 def report_error(error: BlueprintTuneError) -> int:

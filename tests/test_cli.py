@@ -239,3 +239,12 @@ def test_the_module_is_the_program() -> None:
     done = process("+scene=kitchn_001")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "+scene=kitchn_001: there is no scene 'kitchn_001'. Did you mean 'kitchen_001'?\n"
+
+
+def test_a_reader_that_has_enough_gets_no_traceback() -> None:
+    command = [sys.executable, "-u", "-m", "blueprint_tune", "plan", "--no-probe", "+scene=kitchen_001"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    told = process.stderr.read()
+    assert process.wait() == 141 and "Traceback" not in told, told
