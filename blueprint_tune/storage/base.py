@@ -46,6 +46,13 @@ class Store(ABC):
         """
 
     @abstractmethod
+    def create(self, key: str, content: bytes) -> None:
+        """Store an object that must not be there yet, whole, so that of any number of writers one succeeds.
+
+        Raises ClaimTaken when there is one.
+        """
+
+    @abstractmethod
     def update(self, key: str, change: Callable[[bytes | None], bytes]) -> None:
         """Replace an object by ``change(its content, None when absent)``, atomically among writers."""
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from blueprint_tune.errors import ObjectNotFound, StorageError
+from blueprint_tune.errors import ClaimTaken, ObjectNotFound, StorageError
 from blueprint_tune.storage.base import Content, Store
 
 _STAGING = ".staging-"
@@ -71,6 +71,19 @@ class LocalStore(Store):
         finally:
             shutil.rmtree(staging, ignore_errors=True)
             os.close(owned)
+
+    def create(self, key: str, content: bytes) -> None:
+        """Write a file beside the target and link it there, which fails when the target exists."""
+        target = self.root / key
+        with self._sentences(f"'{key}' cannot be created"):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            staging = Path(tempfile.mkdtemp(prefix=_STAGING, dir=self.root))
+            try:
+                os.link(_stage(staging / "0", content), target)
+            except FileExistsError:
+                raise ClaimTaken(f"storage {self.uri}: '{key}' is there already.") from None
+            finally:
+                shutil.rmtree(staging, ignore_errors=True)
 
     def update(self, key: str, change: Callable[[bytes | None], bytes]) -> None:
         """Read, change and replace while holding a lock on the object's folder."""

@@ -87,6 +87,10 @@ class StoragePath:
         """Store UTF-8 text."""
         self.write_bytes(content.encode())
 
+    def create(self, content: bytes) -> None:
+        """Store an object that must not be there yet; raises ClaimTaken when there is one."""
+        self.store.create(self.key, content)
+
     def upload(self, file: Path) -> None:
         """Store a copy of a local file."""
         self.store.put_all([(self.key, file)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
@@ -16,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from blueprint_tune.config.schema import StorageConfig
-from blueprint_tune.errors import ObjectNotFound, StorageError
+from blueprint_tune.errors import ClaimTaken, ObjectNotFound, StorageError
 from blueprint_tune.storage import local
 from blueprint_tune.storage.path import StoragePath, check_id, open_root
 
@@ -43,6 +44,28 @@ def test_bytes_and_text_come_back(storage: StoragePath) -> None:
     assert (storage / "a/b.bin").exists()
     assert not (storage / "a").exists()
     assert not (storage / "a/x").exists()
+
+
+def test_of_many_that_create_one_object_one_succeeds(storage: StoragePath) -> None:
+    won: list[int] = []
+    start = threading.Barrier(8)
+
+    def claim(number: int) -> None:
+        start.wait()
+        with contextlib.suppress(ClaimTaken):
+            (storage / "claims/job").create(str(number).encode())
+            won.append(number)
+
+    threads = [threading.Thread(target=claim, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(won) == 1
+    assert (storage / "claims/job").read_text() == str(won[0])
+    with pytest.raises(ClaimTaken, match="claims/job"):
+        (storage / "claims/job").create(b"late")
+    assert storage.walk() == ["claims/job"]
 
 
 def test_uploads_a_file(storage: StoragePath, tmp_path: Path) -> None:
