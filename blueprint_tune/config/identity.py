@@ -23,8 +23,16 @@ from blueprint_tune.config.validate import to_dict
 
 NOT_THE_QUESTION = ("name", "output_dir", "force", "preset", "searchspace", "storage", "logger", "cluster")
 """Settings that say where and how a run happens, or that are resolved into others."""
+SAME_STARTS = (
+    "scene", "robot", "physics", "backend.name", "evaluation.seeds", "evaluation.episodes_per_seed",
+    "policy.roles", "policy.start", "policy.events", "policy.commands", "policy.sequence", "policy.success",
+    "policy.terminations", "policy.episode_s", "policy.action_repeat",
+)  # fmt: skip
+"""Settings that two experiments share whose benchmarks play the same episodes, to the same end."""
 _NOT_OF_A_SWEEP = ("watchdog_s", "reuse_processes")
 """How trials are run, not what they are: a warm process trains exactly as a fresh one."""
+_NOT_OF_AN_EVALUATION = ("gates", "promote")
+"""What is asked of the result afterwards."""
 _LIBRARIES = (
     "mujoco",
     "torch",
@@ -110,6 +118,8 @@ def _question(config: ExperimentConfig, scene_digest: str) -> dict[str, Any]:
     """Resolved settings with files by their content instead of their path."""
     tree = {key: value for key, value in to_dict(config).items() if key not in NOT_THE_QUESTION}
     tree["sweep"] = {key: value for key, value in tree["sweep"].items() if key not in _NOT_OF_A_SWEEP}
+    evaluation = tree["evaluation"]
+    tree["evaluation"] = {k: v for k, v in evaluation.items() if k not in _NOT_OF_AN_EVALUATION}
     tree["scene"] = {**tree["scene"], "manifest": None, "digest": scene_digest}
     robot = tree["robot"]
     robot["model"] = _robot_digest(config.robot.model)

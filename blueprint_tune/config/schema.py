@@ -13,6 +13,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from blueprint_tune.config.fields import STRICT, Count, Fraction, NonNegative, Positive, Range
+from blueprint_tune.config.gates import GatesConfig
 from blueprint_tune.config.policy_schema import PolicyConfig
 
 
@@ -322,6 +323,9 @@ class EvaluationConfig:
     """Also film the policy from the first start."""
     selection: SelectionConfig
     onnx_tolerance: Positive
+    gates: GatesConfig = Field(default_factory=GatesConfig)
+    promote: bool = False
+    """Put the published policy forward as the champion of its scene, policy type and robot."""
 
 
 @dataclass(config=STRICT)
