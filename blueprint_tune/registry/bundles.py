@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from typing import Any
 
 from blueprint_tune.errors import ConfigError, ObjectNotFound, StorageError
 from blueprint_tune.registry.published import Published, read_json
@@ -17,7 +19,7 @@ def check_bundle(policy: Published) -> str:
     Raises ConfigError for a bundle of a newer version, or of another policy, scene or robot; StorageError for
     a damaged one.
     """
-    _check_facts(policy)
+    facts = _read_facts(policy)
     checksums = policy.bundle / CHECKSUMS
     wrong = []
     text = checksums.read_bytes()
@@ -30,6 +32,7 @@ def check_bundle(policy: Published) -> str:
             f"{policy.bundle} is damaged: {', '.join(wrong) or CHECKSUMS} is not what was written. "
             f"Nothing was promoted. Publish the experiment again: blueprint-tune resume <its folder>"
         )
+    _check_facts(policy, facts)
     return hashlib.sha256(text).hexdigest()
 
 
@@ -48,7 +51,8 @@ def _is_right(policy: Published, name: str, digest: str) -> bool:
         return False
 
 
-def _check_facts(policy: Published) -> None:
+def _read_facts(policy: Published) -> dict[str, Any]:
+    """What the bundle says about itself, in a form that is known here."""
     facts = read_json(policy.bundle / "policy_config.json")
     version, known = facts.get("format_version"), load_schema("policy_config")["properties"]["format_version"]
     if version != known["const"]:
@@ -56,6 +60,10 @@ def _check_facts(policy: Published) -> None:
             f"{policy.bundle}: format {version} of a bundle is not known here, {known['const']} is. "
             "Promote it with the version of blueprint-tune that wrote it."
         )
+    return facts
+
+
+def _check_facts(policy: Published, facts: Mapping[str, Any]) -> None:
     found = {"scene_id": facts.get("scene_id"), "policy_id": facts.get("policy_id")}
     wanted = {"scene_id": policy.scene, "policy_id": policy.policy}
     wrong = [f"{k} is {found[k]!r}, not {v!r}" for k, v in wanted.items() if found[k] != v]

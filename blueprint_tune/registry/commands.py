@@ -153,6 +153,8 @@ def _take_reason(words: list[str]) -> tuple[list[str], str | None]:
             continue
         if equals:
             return [*words[:i], *words[i + 1 :]], value
-        reason = words[i + 1] if i + 1 < len(words) else ""
-        return [*words[:i], *words[i + 2 :]], reason
+        rest = words[i + 1 :]
+        if not rest or rest[0].startswith("-") or (_is_setting(rest[0]) and " " not in rest[0]):
+            raise ConfigError('--force needs a reason: --force "why this policy must serve now"')
+        return [*words[:i], *rest[1:]], rest[0]
     return words, None

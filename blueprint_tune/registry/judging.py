@@ -144,7 +144,7 @@ def _gate_sentence(gate: Gate) -> str:
 
 def _comparison_sentence(c: Comparison) -> str:
     low, high = c.interval
-    figures = f"success {c.difference:+.2f} ({low:+.2f} to {high:+.2f}) on the same {c.starts} starts"
+    figures = f"{c.difference:+.2f} ({low:+.2f} to {high:+.2f}) on the same {c.starts} starts"
     if c.better:
         return f"better than {c.against}: {figures}"
     if high < 0.0:

@@ -101,10 +101,8 @@ def _reproduce(policy: Published) -> list[str]:
     overrides, made = [str(word) for word in tree.get("overrides") or ()], tree.get("provenance") or {}
     commit = made.get("git_commit")
     code = f"commit {str(commit)[:12]}" + (" with changes" if made.get("git_dirty") else "") if commit else ""
-    command = shlex.join(["python", "-m", "blueprint_tune", *overrides])
-    given = (
-        command
-        if overrides
-        else f"# the settings in {policy.training}/jobs/{policy.job}/config/experiment.yaml"
-    )
-    return [given, *([f"# {code}"] if code else [])]
+    if overrides:
+        command = shlex.join(["python", "-m", "blueprint_tune", *overrides])
+    else:
+        command = f"# the settings in {policy.training}/jobs/{policy.job}/config/experiment.yaml"
+    return [command, *([f"# {code}"] if code else [])]

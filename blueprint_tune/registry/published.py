@@ -57,8 +57,9 @@ class Published:
     @property
     def evaluation(self) -> str:
         """The id of the evaluation that the index names, which can name a folder."""
-        parts = str(self.entry["eval_path"]).split("/")
-        return check_id("evaluation id", parts[1] if len(parts) == 3 else "/".join(parts))
+        path = str(self.entry["eval_path"])
+        match = re.fullmatch(r"evaluations/([^/]+)/benchmark_report\.json", path)
+        return check_id("evaluation id", match.group(1) if match else path)
 
     @property
     def bundle(self) -> StoragePath:
