@@ -20,8 +20,8 @@ from blueprint_tune.storage.path import check_id
 Start = tuple[int, int]
 """(seed, slot)."""
 Successes = Mapping[Start, bool]
-_ELSEWHERE = ("scene.manifest",)
-"""Where a file lies, whose content has a digest."""
+_ELSEWHERE = ("scene.manifest", "evaluation.")
+"""Where a file lies whose content has a digest, and which starts were played, which the rows say."""
 _SHOWN = 6
 
 

@@ -29,7 +29,7 @@ class Comparison:
         successes, other_successes: of them. only_candidate, only_other: where just one succeeded.
         interval: the 95 % interval of the candidate's success rate minus the other's.
         enough: how often the candidate alone would have had to succeed, with this ``only_other``; None
-            where no number suffices.
+            where the other fails too seldom for that.
     """
 
     against: str
@@ -110,16 +110,16 @@ def compare(candidate: Successes, other: Successes, against: str) -> Comparison:
         raise ValueError("other starts")
     only_candidate = sum(candidate[s] and not other[s] for s in candidate)
     only_other = sum(other[s] and not candidate[s] for s in candidate)
-    n = len(candidate)
+    n, other_successes = len(candidate), sum(other.values())
     return Comparison(
         against=against,
         starts=n,
         successes=sum(candidate.values()),
-        other_successes=sum(other.values()),
+        other_successes=other_successes,
         only_candidate=only_candidate,
         only_other=only_other,
         interval=paired_difference_interval(only_other, only_candidate, n),
-        enough=_enough(only_other, n),
+        enough=_enough(only_other, n - other_successes, n),
     )
 
 
@@ -131,9 +131,9 @@ def better_baseline(baselines: Mapping[str, Successes]) -> tuple[str, Successes]
     return f"{name} actions", baselines[name]
 
 
-def _enough(only_other: int, n: int) -> int | None:
-    """The fewest starts that the candidate alone succeeds from which bring the lower bound above 0."""
-    counts = range(only_other, n - only_other + 1)
+def _enough(only_other: int, other_fails: int, n: int) -> int | None:
+    """The fewest of the starts where the other fails which, won, bring the lower bound above 0."""
+    counts = range(only_other, min(other_fails, n - only_other) + 1)
     return next((k for k in counts if paired_difference_interval(only_other, k, n)[0] > 0.0), None)
 
 

@@ -104,8 +104,8 @@ def find(word: str, root: StoragePath) -> Published:
     folder = Path(word).expanduser()
     if "://" not in word and (folder / "experiment.yaml").is_file():
         return _of_experiment(folder)
-    if match := _ADDRESS.fullmatch(word):
-        return _at(match)
+    if _ADDRESS.fullmatch(word):
+        return at_address(word)
     if "/" in word or "\\" in word:
         raise ConfigError(
             f"{word}: there is neither an experiment here nor does this name a published policy. Give an "
@@ -132,13 +132,14 @@ def _of_experiment(folder: Path) -> Published:
         raise ConfigError(
             f"{folder} has not been published yet. Finish it:  blueprint-tune resume {folder}"
         ) from None
-    match = _ADDRESS.fullmatch(str(address))
+    return at_address(str(address))
+
+
+def at_address(address: str) -> Published:
+    """The policy at ``…/scenes/{scene}/rl_training/policies/{policy}``. Raises ConfigError."""
+    match = _ADDRESS.fullmatch(address)
     if match is None:
-        raise ConfigError(f"{folder / 'result.json'}: {address!r} is not the address of a published policy.")
-    return _at(match)
-
-
-def _at(match: re.Match[str]) -> Published:
+        raise ConfigError(f"{address!r} is not the address of a published policy.")
     scene, name = check_id("scene id", match["scene"]), check_id("policy name", match["name"])
     root = open_place(match["root"] or ("/" if match[0].startswith("/") else "."))
     known = {policy.name: policy for policy in index(root, scene)}

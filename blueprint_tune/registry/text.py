@@ -85,8 +85,14 @@ def _starts(c: Mapping[str, Any]) -> list[str]:
         f"{c['other_successes']};",
         f"it alone in {c['only_candidate']}, the other alone in {c['only_other']}.",
     ]
-    if c["difference_95ci"][0] <= 0.0 and c["enough"] is not None:
-        lines.append(f"It alone in {c['enough']} would have been beyond chance.")
+    if c["difference_95ci"][0] <= 0.0:
+        fails = c["starts"] - c["other_successes"]
+        lines.append(
+            f"It alone in {c['enough']} would have been beyond chance."
+            if c["enough"] is not None
+            else f"The other fails in {fails} only: no policy can be better than it beyond chance on these"
+            " starts. Evaluate both on more starts, or on harder ones."
+        )
     return lines
 
 

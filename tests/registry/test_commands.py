@@ -96,7 +96,7 @@ def test_the_list(store: Path, publish: Publish, capsys: pytest.CaptureFixture[s
         "good": True, "weak": False, "fetches": False, FIRST: False,
     }  # fmt: skip
     assert run("list", "nowhere") == 0
-    assert "Nothing was published to" in said_by(capsys)
+    assert "Nothing has been published to" in said_by(capsys)
 
 
 def test_one_policy(store: Path, publish: Publish, capsys: pytest.CaptureFixture[str]) -> None:

@@ -57,7 +57,8 @@ def test_better_means_beyond_chance(only_candidate: int, only_other: int, better
 def test_what_is_enough() -> None:
     assert compare(*pair(50, 0, 0), "it").enough == 5
     assert compare(*pair(50, 15, 6), "it").enough == 16
-    assert compare(*pair(0, 0, 100), "it").enough is None, "nothing is left to win"
+    assert compare(*pair(96, 0, 0), "it").enough is None, "only 4 starts are left to win"
+    assert compare(*pair(0, 0, 100), "it").enough is None
 
 
 @given(ROWS)
