@@ -21,8 +21,12 @@ FIRST = "first"
 
 
 def test_published_policies_are_rows(
-    store: Path, publish: Publish, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
-) -> None:  # fmt: skip
+    store: Path,
+    publish: Publish,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     promote(publish(FIRST, 90), GatesConfig())
     board = folder_board([], [open_place(str(store))])
     (row,) = board["rows"]

@@ -58,7 +58,7 @@ def test_the_first_champion_beats_the_baselines_and_the_next_one_the_champion(
 
 def test_what_is_recorded_is_what_the_schemas_say(store: Path, publish: Publish) -> None:
     promote(publish(FIRST, 70), GATES)
-    promote(publish("blind", 70, seeds=(1, 2)), GATES, force="other seeds from now on")
+    promote(publish("blind", 30, seeds=(1, 2)), GATES, force="other seeds from now on")
     for number in (1, 2):
         folder = store / "scenes" / SCENE / "rl_training/champions" / POLICY / ROBOT
         file = folder / f"decisions/{number:06d}.json"
