@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from blueprint_tune.config.gates import GatesConfig
+from blueprint_tune.config.evaluation_schema import GatesConfig
 from blueprint_tune.evaluation.statistics import paired_difference_interval
 from blueprint_tune.registry.evaluations import Evaluation, Successes
 

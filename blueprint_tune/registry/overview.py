@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from blueprint_tune.config.gates import GatesConfig
+from blueprint_tune.config.evaluation_schema import GatesConfig
 from blueprint_tune.registry.bundles import bundle_identity
 from blueprint_tune.registry.champions import Champion, log
 from blueprint_tune.registry.evaluations import read_evaluation, read_experiment

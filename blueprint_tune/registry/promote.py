@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from blueprint_tune.config.gates import GatesConfig
+from blueprint_tune.config.evaluation_schema import GatesConfig
 from blueprint_tune.errors import ConfigError
 from blueprint_tune.registry import champions
 from blueprint_tune.registry.bundles import bundle_identity, check_bundle

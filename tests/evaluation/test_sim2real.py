@@ -23,4 +23,4 @@ def test_what_is_not_measured_is_none() -> None:
 
 
 def test_without_a_target_there_is_no_verdict() -> None:
-    assert Indicator("grip", 0.9, None, above=True).passed is None
+    assert Indicator("grip", 0.9, None, True, "grip", 0.9).passed is None

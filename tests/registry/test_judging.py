@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from blueprint_tune.config.gates import GatesConfig
+from blueprint_tune.config.evaluation_schema import GatesConfig
 from blueprint_tune.evaluation.statistics import paired_difference_interval
 from blueprint_tune.registry.evaluations import Evaluation, by_seed, differences, from_seeds
 from blueprint_tune.registry.judging import better_baseline, check_gates, compare, judge

@@ -11,7 +11,7 @@ import pytest
 
 from blueprint_tune import cli
 from blueprint_tune.batches.board import folder_board
-from blueprint_tune.config.gates import GatesConfig
+from blueprint_tune.config.evaluation_schema import GatesConfig
 from blueprint_tune.registry.promote import promote
 from blueprint_tune.registry.published import Published, open_place
 from blueprint_tune.reporting.leaderboard import render_leaderboard

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from blueprint_tune.config.gates import GatesConfig
+from blueprint_tune.config.evaluation_schema import GatesConfig
 from blueprint_tune.errors import ConfigError, StorageError
 from blueprint_tune.registry.champions import current, log
 from blueprint_tune.registry.promote import promote
@@ -228,7 +228,7 @@ def test_a_marker_that_lags_behind_the_log_is_put_right(store: Path, publish: Pu
 RACER = """
 import sys, time
 from pathlib import Path
-from blueprint_tune.config.gates import GatesConfig
+from blueprint_tune.config.evaluation_schema import GatesConfig
 from blueprint_tune.registry.promote import promote
 from blueprint_tune.registry.published import find, open_place
 store, name = sys.argv[1:]
