@@ -88,9 +88,9 @@ def leaderboard(words: list[str]) -> None:
                 "storage (a folder with scenes/)."
             )
     from blueprint_tune.batches.board import folder_board, write_board
-    from blueprint_tune.registry.published import open_place
+    from blueprint_tune.storage.path import open_path
 
-    board = folder_board(folders, [open_place(word) for word in storage])
+    board = folder_board(folders, [open_path(word) for word in storage])
     if "--json" in options:
         print(json.dumps(board, indent=2))
         return

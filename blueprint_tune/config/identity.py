@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from blueprint_tune.config import paths
+from blueprint_tune.config.flat import flat
 from blueprint_tune.config.robot_model import model_digest
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.config.searchspace import load_searchspace
@@ -60,6 +61,24 @@ def content_hash(config: ExperimentConfig, scene_digest: str) -> str:
     """12 hex digits of the question, this program's code, libraries' versions and kind of processor."""
     answering = [_code_digest(), platform.python_version(), platform.machine(), library_versions()]
     return _digest([_question(config, scene_digest), *answering])
+
+
+def task_settings(config: Mapping[str, Any], scene_digest: str | None) -> dict[str, Any]:
+    """Dotted key -> value of what decides how a benchmark's episodes start, go on and count as success.
+
+    ``config`` is plain. Which starts are played is not among it: the rows of an evaluation say that.
+    """
+    settings = {
+        key: value
+        for key, value in flat(config).items()
+        if key.startswith(SAME_STARTS) and not key.startswith(("evaluation.", "scene.manifest"))
+    }
+    return {**settings, "robot.model": _robot_digest(settings["robot.model"]), "scene.digest": scene_digest}
+
+
+def task_digest(config: Mapping[str, Any], scene_digest: str | None) -> str:
+    """12 hex digits of :func:`task_settings`."""
+    return _digest(task_settings(config, scene_digest))
 
 
 def library_versions() -> dict[str, str]:

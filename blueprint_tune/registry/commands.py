@@ -74,11 +74,10 @@ def list_published(words: Sequence[str]) -> None:
     if len(names) > 1:
         raise ConfigError(f"list takes one root, not {len(names)}. See list --help.")
     from blueprint_tune.registry.overview import rows
-    from blueprint_tune.registry.published import open_place
     from blueprint_tune.registry.text import say, show_list, wide_console
-    from blueprint_tune.storage.path import open_root
+    from blueprint_tune.storage.path import open_path, open_root
 
-    root = open_place(names[0]) if names else open_root(_settings(settings).storage)
+    root = open_path(names[0]) if names else open_root(_settings(settings).storage)
     found = rows(root)
     if "--json" in flags:
         print(json.dumps(found, indent=2))

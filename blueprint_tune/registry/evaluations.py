@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
-from blueprint_tune.config.flat import changes, flat, shown
-from blueprint_tune.config.identity import SAME_STARTS
+from blueprint_tune.config.flat import changes, shown
+from blueprint_tune.config.identity import task_digest, task_settings
 from blueprint_tune.errors import ConfigError, StorageError
 from blueprint_tune.evaluation.statistics import wilson_interval
 from blueprint_tune.registry.published import Published, read_json
@@ -20,8 +18,6 @@ from blueprint_tune.storage.path import check_id
 Start = tuple[int, int]
 """(seed, slot)."""
 Successes = Mapping[Start, bool]
-_ELSEWHERE = ("scene.manifest", "evaluation.")
-"""Where a file lies whose content has a digest, and which starts were played, which the rows say."""
 _SHOWN = 6
 
 
@@ -32,8 +28,9 @@ class Evaluation:
     Attributes:
         success: of each start. baselines: name -> the same of those that acted without a policy.
         smoothness, jerk: of ``sim2real_indicators``; None where not measured.
-        benchmark_version: of the documents. task: dotted key -> value of what decides starts and success.
-        timestamp: ISO 8601.
+        benchmark_version: of the documents. task_digest: of what decides starts and success.
+        task: that itself, dotted key -> value; empty for an evaluation with settings of its own, which are
+        not known. timestamp: ISO 8601.
     """
 
     eval_id: str
@@ -43,6 +40,7 @@ class Evaluation:
     smoothness: float | None
     jerk: float | None
     benchmark_version: str
+    task_digest: str
     task: Mapping[str, Any]
     timestamp: str
 
@@ -61,12 +59,6 @@ class Evaluation:
         """The rate's 95 % Wilson interval."""
         return wilson_interval(self.successes, len(self.success))
 
-    @property
-    def task_digest(self) -> str:
-        """12 hex digits of ``task``."""
-        text = json.dumps(dict(self.task), sort_keys=True, separators=(",", ":"), default=str)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
-
 
 def read_evaluation(policy: Published, eval_id: str | None = None) -> Evaluation:
     """The evaluation of ``policy`` that its index names, or another one.
@@ -78,6 +70,7 @@ def read_evaluation(policy: Published, eval_id: str | None = None) -> Evaluation
     rows = read_json(folder / "eval_results.json")
     report = read_json(folder / "benchmark_report.json")
     _check_identity(policy, str(folder), rows)
+    digest, task = _task(policy, read_json(folder / "eval_config.json").get("task_digest"))
     try:
         indicators = report["sim2real_indicators"]
         return Evaluation(
@@ -88,7 +81,8 @@ def read_evaluation(policy: Published, eval_id: str | None = None) -> Evaluation
             smoothness=_number(indicators.get("action_smoothness")),
             jerk=_number(indicators.get("mean_action_jerk")),
             benchmark_version=str(report["benchmark_version"]),
-            task=_task(policy),
+            task_digest=digest,
+            task=task,
             timestamp=str(rows["timestamp"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -110,13 +104,20 @@ def differences(a: Evaluation, b: Evaluation) -> list[str]:
     found = []
     if a.benchmark_version != b.benchmark_version:
         found.append(f"benchmark_version: {a.benchmark_version} and {b.benchmark_version}")
-    differing = changes(a.task, b.task)
-    found += [f"{c.key}: {shown(c.before, 30)} and {shown(c.after, 30)}" for c in differing[:_SHOWN]]
-    if len(differing) > _SHOWN:
-        found.append(f"{len(differing) - _SHOWN} more settings")
+    if a.task_digest != b.task_digest:
+        found += _task_differences(a, b)
     if a.success.keys() != b.success.keys():
         found.append(f"starts: {_starts(a.success)} and {_starts(b.success)}")
     return found
+
+
+def _task_differences(a: Evaluation, b: Evaluation) -> list[str]:
+    differing = changes(a.task, b.task) if a.task and b.task else []
+    if not differing:
+        return [f"task_digest, of the settings that decide success: {a.task_digest} and {b.task_digest}"]
+    found = [f"{c.key}: {shown(c.before, 30)} and {shown(c.after, 30)}" for c in differing[:_SHOWN]]
+    more = len(differing) - _SHOWN
+    return [*found, f"{more} more settings"] if more > 0 else found
 
 
 def by_seed(success: Successes) -> dict[str, str]:
@@ -162,15 +163,21 @@ def _successes(episodes: Any) -> dict[Start, bool]:
     return found
 
 
-def _task(policy: Published) -> dict[str, Any]:
-    """What decides starts and success, from the job's ``experiment.yaml``."""
-    path = policy.training / "jobs" / policy.job / "config" / "experiment.yaml"
+def _task(policy: Published, recorded: object) -> tuple[str, dict[str, Any]]:
+    """Digest of what decides starts and success, and that itself if it was what the job was made with.
+
+    An evaluation records the digest; for one of an earlier version it is that of the job.
+    """
     tree = read_experiment(policy)
-    if not isinstance(tree.get("config"), Mapping):
-        raise StorageError(f"{path} is damaged: it holds no config. Publish the experiment again.")
-    settings = flat(tree["config"])
-    task = {k: v for k, v in settings.items() if k.startswith(SAME_STARTS) and not k.startswith(_ELSEWHERE)}
-    return {**task, "scene.digest": tree.get("scene_digest")}
+    try:
+        given = tree["config"], tree.get("scene_digest")
+        digest, task = task_digest(*given), task_settings(*given)
+    except (KeyError, TypeError, AttributeError):
+        raise StorageError(
+            f"{policy.training}/jobs/{policy.job}/config/experiment.yaml holds no complete config. "
+            "Publish the experiment again."
+        ) from None
+    return (digest, task) if recorded in (None, digest) else (str(recorded), {})
 
 
 def read_experiment(policy: Published) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,14 +13,13 @@ from blueprint_tune.registry.bundles import bundle_identity, check_bundle
 from blueprint_tune.registry.champions import Champion, Decision
 from blueprint_tune.registry.evaluations import (
     Evaluation,
-    Successes,
     by_seed,
     differences,
     evaluations_of,
     read_evaluation,
 )
 from blueprint_tune.registry.judging import Comparison, better_baseline, compare, judge
-from blueprint_tune.registry.published import Published, find
+from blueprint_tune.registry.published import Published, index
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ def promote(
     if force is not None and not force.strip():
         raise ConfigError('--force needs a reason: --force "why this policy must serve now"')
     bundle = check_bundle(policy)
-    evaluation = read_evaluation(policy)
+    first = read_evaluation(policy)
+    evaluations = [first, *(e for e in evaluations_of(policy) if e.eval_id != first.eval_id)]
     log = champions.log(policy.root, policy.scene, policy.policy, policy.robot)
     met: list[Champion | None] = []
 
@@ -58,7 +59,7 @@ def promote(
         met.append(champion)
         if champion is not None and _is(champion, policy, bundle):
             raise _AlreadyChampion
-        return _decision(policy, evaluation, bundle, champion, gates, force)
+        return _decision(policy, evaluations, bundle, champion, gates, force)
 
     try:
         if dry_run:
@@ -81,19 +82,18 @@ def _is(champion: Champion, policy: Published, bundle: str) -> bool:
 
 def _decision(
     policy: Published,
-    evaluation: Evaluation,
+    evaluations: Sequence[Evaluation],
     bundle: str,
     champion: Champion | None,
     gates: GatesConfig,
     force: str | None,
 ) -> dict[str, Any]:
-    """The part of the document that does not depend on the log."""
-    if champion is None:
-        comparison, differing = _with_baseline(policy, evaluation), []
-        if comparison is None:
-            differing = ["zero and random actions did not play the candidate's starts"]
-    else:
-        comparison, differing = _with_champion(policy, evaluation, champion)
+    """The part of the document that does not depend on the log.
+
+    The first of ``evaluations`` decides that can be compared with the champion or a baseline.
+    """
+    tried = [(evaluation, *_compared(policy, evaluation, champion)) for evaluation in evaluations]
+    evaluation, comparison, differing = next((t for t in tried if t[1] is not None), tried[0])
     if comparison is None and force is None:
         raise ConfigError(_incomparable(policy, evaluation, champion, differing))
     verdict = judge(evaluation, gates, comparison, differing, force)
@@ -111,39 +111,38 @@ def _decision(
     }
 
 
-def _with_baseline(policy: Published, evaluation: Evaluation) -> Comparison | None:
+def _compared(
+    policy: Published, evaluation: Evaluation, champion: Champion | None
+) -> tuple[Comparison | None, list[str]]:
+    """The comparison with the champion or the better baseline, or why there is none."""
+    if champion is not None:
+        return _with_champion(policy, evaluation, champion)
     baseline = better_baseline(evaluation.baselines)
     if baseline is None or baseline[1].keys() != evaluation.success.keys():
-        return None
-    return compare(evaluation.success, baseline[1], baseline[0])
+        return None, ["zero and random actions did not play the candidate's starts"]
+    return compare(evaluation.success, baseline[1], baseline[0]), []
 
 
 def _with_champion(
     policy: Published, evaluation: Evaluation, champion: Champion
 ) -> tuple[Comparison | None, list[str]]:
-    """The comparison, or what differs between the two evaluations."""
-    recorded = champion.candidate
-    same = (evaluation.task_digest, evaluation.benchmark_version)
-    if same == (recorded["task_digest"], recorded["benchmark_version"]):
-        found: Successes = champion.success
-        if found.keys() == evaluation.success.keys():
-            return compare(evaluation.success, found, champion.name), []
+    recorded, found = champion.candidate, champion.success
+    same = recorded["task_digest"], recorded["benchmark_version"], found.keys()
+    if same == (evaluation.task_digest, evaluation.benchmark_version, evaluation.success.keys()):
+        return compare(evaluation.success, found, champion.name), []
     differing: list[str] = []
-    for other in _evaluations(policy, champion):
-        found_differences = differences(other, evaluation)
-        if not found_differences:
+    for other in _of_champion(policy, champion):
+        unlike = differences(other, evaluation)
+        if not unlike:
             return compare(evaluation.success, other.success, champion.name), []
-        differing = differing or found_differences
+        differing = differing or unlike
     return None, differing or ["the champion's files are gone or were replaced since it was promoted"]
 
 
-def _evaluations(policy: Published, champion: Champion) -> list[Evaluation]:
-    """Published ones of the champion, the newest first; none if its bundle is not the one promoted."""
-    try:
-        served = find(f"{policy.training}/policies/{champion.name}", policy.root)
-    except ConfigError:
-        return []
-    if bundle_identity(served) != champion.candidate["bundle_sha256"]:
+def _of_champion(policy: Published, champion: Champion) -> list[Evaluation]:
+    """Its published evaluations, the newest first; none if its bundle is not the one promoted."""
+    served = next((p for p in index(policy.root, policy.scene) if p.name == champion.name), None)
+    if served is None or bundle_identity(served) != champion.candidate["bundle_sha256"]:
         return []
     return list(evaluations_of(served))
 
@@ -178,17 +177,20 @@ def _incomparable(
     policy: Published, evaluation: Evaluation, champion: Champion | None, differing: list[str]
 ) -> str:
     """Why nothing can be decided, and the command that helps."""
+    again = f"--out {policy.training}/evaluations/eval_{{}}_again"
     if champion is None:
         return (
             f"{policy.bundle}: {differing[0]}, and there is no champion to compare it with. "
-            f"Evaluate it again:  blueprint-tune evaluate {policy.bundle} evaluation.baselines=true"
+            f"Evaluate it again:\n  blueprint-tune evaluate {policy.bundle} evaluation.baselines=true "
+            f"{again.format(policy.name)}"
         )
     lines = "\n".join(f"  {line}" for line in differing)
     return (
         f"The champion '{champion.name}' and '{policy.name}' were not asked the same, so their success "
         f"cannot be compared. The champion's, then the candidate's:\n{lines}\n"
-        f"Evaluate the champion as the candidate was:  blueprint-tune evaluate "
-        f"{policy.training}/policies/{champion.name} {_seeds(evaluation)}\n"
+        "Evaluate the champion as the candidate was, and promote again:\n"
+        f"  blueprint-tune evaluate {policy.training}/policies/{champion.name} {_seeds(evaluation)} "
+        f"{again.format(champion.name)}\n"
         'Or decide without a comparison:  --force "why"'
     )
 

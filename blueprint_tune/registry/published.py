@@ -11,8 +11,7 @@ from typing import Any
 
 from blueprint_tune.errors import ConfigError, StorageError, nearest
 from blueprint_tune.publish import MARKER, training_root
-from blueprint_tune.storage.local import LocalStore
-from blueprint_tune.storage.path import StoragePath, check_id
+from blueprint_tune.storage.path import StoragePath, check_id, open_path
 
 _ADDRESS = re.compile(
     r"(?:(?P<root>.*)/)?scenes/(?P<scene>[^/]+)/rl_training/policies/(?P<name>[^/]+)(?:/policy\.(?:onnx|pt))?/?"
@@ -67,11 +66,6 @@ class Published:
         return self.training / "policies" / check_id("policy name", self.name)
 
 
-def open_place(text: str) -> StoragePath:
-    """The root of the storage at ``text``, a folder."""
-    return StoragePath(LocalStore(Path(text)), "")
-
-
 def all_published(root: StoragePath) -> list[Published]:
     """All policies in the indices of all scenes, by scene, policy type, robot and name."""
     found = [policy for scene in scenes(root) for policy in index(root, scene)]
@@ -105,7 +99,7 @@ def find(word: str, root: StoragePath) -> Published:
     if "://" not in word and (folder / "experiment.yaml").is_file():
         return _of_experiment(folder)
     if _ADDRESS.fullmatch(word):
-        return at_address(word)
+        return at_address(word, root)
     if "/" in word or "\\" in word:
         raise ConfigError(
             f"{word}: there is neither an experiment here nor does this name a published policy. Give an "
@@ -135,19 +129,23 @@ def _of_experiment(folder: Path) -> Published:
     return at_address(str(address))
 
 
-def at_address(address: str) -> Published:
-    """The policy at ``…/scenes/{scene}/rl_training/policies/{policy}``. Raises ConfigError."""
+def at_address(address: str, known: StoragePath | None = None) -> Published:
+    """The policy at ``…/scenes/{scene}/rl_training/policies/{policy}``. Raises ConfigError.
+
+    ``known``: a storage that is open already, and asked in its own way.
+    """
     match = _ADDRESS.fullmatch(address)
     if match is None:
         raise ConfigError(f"{address!r} is not the address of a published policy.")
     scene, name = check_id("scene id", match["scene"]), check_id("policy name", match["name"])
-    root = open_place(match["root"] or ("/" if match[0].startswith("/") else "."))
-    known = {policy.name: policy for policy in index(root, scene)}
-    if name not in known:
+    where = match["root"] or ("/" if address.startswith("/") else ".")
+    root = known if known is not None and str(known) == where else open_path(where)
+    found = {policy.name: policy for policy in index(root, scene)}
+    if name not in found:
         raise ConfigError(
-            f"{root} has no published policy '{name}' in the index of scene '{scene}'. {nearest(name, known)}"
+            f"{root} has no published policy '{name}' in the index of scene '{scene}'. {nearest(name, found)}"
         )
-    return known[name]
+    return found[name]
 
 
 def read_json(path: StoragePath) -> dict[str, Any]:

@@ -22,7 +22,9 @@ def played(successes: int, last: bool = False) -> dict[tuple[int, int], bool]:
 
 
 def evaluation(successes: int = 80, smoothness: float | None = 0.95, jerk: float | None = 0.1) -> Evaluation:
-    return Evaluation("e", "j", played(successes), {}, smoothness, jerk, "1.0.0", {"scene.digest": "d"}, "t")
+    return Evaluation(
+        "e", "j", played(successes), {}, smoothness, jerk, "1.0.0", "0", {"scene.digest": "d"}, "t"
+    )
 
 
 def pair(both: int, candidate: int, other: int, n: int = 100) -> tuple[dict, dict]:
@@ -143,7 +145,7 @@ def test_what_two_evaluations_were_asked() -> None:
     a = evaluation()
     assert differences(a, evaluation(20)) == []
     moved = Evaluation(
-        "e", "j", {(7, 0): True, (7, 1): False}, {}, None, None, "2.0.0",
+        "e", "j", {(7, 0): True, (7, 1): False}, {}, None, None, "2.0.0", "1",
         {"scene.digest": "e", "policy.success.distance_m": 0.02}, "t",
     )  # fmt: skip
     assert differences(a, moved) == [

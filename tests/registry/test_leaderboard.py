@@ -13,8 +13,9 @@ from blueprint_tune import cli
 from blueprint_tune.batches.board import folder_board
 from blueprint_tune.config.evaluation_schema import GatesConfig
 from blueprint_tune.registry.promote import promote
-from blueprint_tune.registry.published import Published, open_place
+from blueprint_tune.registry.published import Published
 from blueprint_tune.reporting.leaderboard import render_leaderboard
+from blueprint_tune.storage.path import open_path
 
 Publish = Callable[..., Published]
 FIRST = "first"
@@ -28,7 +29,7 @@ def test_published_policies_are_rows(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     promote(publish(FIRST, 90), GatesConfig())
-    board = folder_board([], [open_place(str(store))])
+    board = folder_board([], [open_path(str(store))])
     (row,) = board["rows"]
     assert row["champion"] and row["state"] == "finished"
     assert (row["scene"], row["policy"], row["sweep"], row["seed"]) == (

@@ -9,14 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from jsonschema import Draft202012Validator
 
 from blueprint_tune.config.evaluation_schema import GatesConfig
+from blueprint_tune.config.identity import task_digest
+from blueprint_tune.config.validate import to_config
 from blueprint_tune.errors import ConfigError, StorageError
 from blueprint_tune.registry.champions import current, log
+from blueprint_tune.registry.of_runs import incumbent, promote_published
 from blueprint_tune.registry.promote import promote
-from blueprint_tune.registry.published import Published, find, open_place
+from blueprint_tune.registry.published import Published, find
 from blueprint_tune.schemas import load_schema
+from blueprint_tune.storage.path import open_path
 
 Publish = Callable[..., Published]
 Change = Callable[..., None]
@@ -25,7 +30,7 @@ GATES = GatesConfig(min_success_rate=0.5, min_smoothness=0.9, max_jerk=0.2)
 
 
 def champion_of(store: Path) -> str | None:
-    found = current(open_place(str(store)), SCENE, POLICY, ROBOT)
+    found = current(open_path(str(store)), SCENE, POLICY, ROBOT)
     return None if found is None else found.name
 
 
@@ -49,7 +54,7 @@ def test_the_first_champion_beats_the_baselines_and_the_next_one_the_champion(
     assert better.decision is not None and better.decision["promoted"]
     assert champion_of(store) == "better"
     assert document(store)["policy_name"] == "better" and document(store)["decision"] == 3
-    assert [d["promoted"] for d in log(open_place(str(store)), SCENE, POLICY, ROBOT).decisions()] == [
+    assert [d["promoted"] for d in log(open_path(str(store)), SCENE, POLICY, ROBOT).decisions()] == [
         True,
         False,
         True,
@@ -86,9 +91,9 @@ def test_a_dry_run_records_nothing(store: Path, publish: Publish) -> None:
 
 def test_the_champion_needs_no_second_decision(store: Path, publish: Publish) -> None:
     promote(publish(FIRST, 70), GATES)
-    again = promote(find(FIRST, open_place(str(store))), GATES)
+    again = promote(find(FIRST, open_path(str(store))), GATES)
     assert again.decision is None and again.champion is not None
-    assert log(open_place(str(store)), SCENE, POLICY, ROBOT).state()[0] == 1
+    assert log(open_path(str(store)), SCENE, POLICY, ROBOT).state()[0] == 1
 
 
 @pytest.mark.parametrize(
@@ -108,7 +113,7 @@ def test_other_questions_are_not_compared(
     with pytest.raises(ConfigError) as error:
         promote(other, GATES)
     assert said in str(error.value) and "blueprint-tune evaluate" in str(error.value)
-    assert log(open_place(str(store)), SCENE, POLICY, ROBOT).state()[0] == 1, "nothing was decided"
+    assert log(open_path(str(store)), SCENE, POLICY, ROBOT).state()[0] == 1, "nothing was decided"
 
 
 def test_a_champion_that_was_evaluated_again_is_compared(
@@ -117,7 +122,7 @@ def test_a_champion_that_was_evaluated_again_is_compared(
     promote(publish(FIRST, 70), GATES)
     again = publish("again", 20, seeds=(1, 2))
     root = store / "scenes" / SCENE / "rl_training/evaluations"
-    for name in ("eval_results.json", "benchmark_report.json"):
+    for name in ("eval_results.json", "benchmark_report.json", "eval_config.json"):
         file = root / "eval_first_again" / name
         file.parent.mkdir(exist_ok=True)
         file.write_bytes((root / "eval_again" / name).read_bytes())
@@ -139,7 +144,7 @@ def test_robots_have_champions_of_their_own(store: Path, publish: Publish) -> No
     promote(publish(FIRST, 90), GATES)
     outcome = promote(publish("fetches", 70, robot="fetch"), GATES)
     assert outcome.champion is None and outcome.decision is not None and outcome.decision["promoted"]
-    root = open_place(str(store))
+    root = open_path(str(store))
     assert [current(root, SCENE, POLICY, r).name for r in (ROBOT, "fetch")] == [FIRST, "fetches"]  # type: ignore[union-attr]
 
 
@@ -191,11 +196,11 @@ def test_paths_in_the_index_lead_nowhere_else(store: Path, publish: Publish, ent
     tree["policies"][FIRST] |= entry
     marker.write_text(json.dumps(tree))
     with pytest.raises(StorageError, match="cannot name a folder in storage"):
-        promote(find(FIRST, open_place(str(store))), GATES)
+        promote(find(FIRST, open_path(str(store))), GATES)
     tree["policies"]["../up"] = tree["policies"].pop(FIRST)
     marker.write_text(json.dumps(tree))
     with pytest.raises(StorageError, match="cannot name a folder"):
-        find(FIRST, open_place(str(store)))
+        find(FIRST, open_path(str(store)))
 
 
 def test_a_baseline_is_needed_before_there_is_a_champion(
@@ -229,10 +234,13 @@ RACER = """
 import sys, time
 from pathlib import Path
 from blueprint_tune.config.evaluation_schema import GatesConfig
+from blueprint_tune.config.identity import task_digest
+from blueprint_tune.config.validate import to_config
 from blueprint_tune.registry.promote import promote
-from blueprint_tune.registry.published import find, open_place
+from blueprint_tune.registry.published import find
+from blueprint_tune.storage.path import open_path
 store, name = sys.argv[1:]
-policy = find(name, open_place(store))
+policy = find(name, open_path(store))
 Path(store, name + ".ready").touch()
 while not Path(store, "go").exists():
     time.sleep(0.001)
@@ -257,9 +265,43 @@ def test_of_racing_promotions_all_are_recorded_and_one_champion_results(
     numbers = [int(racer.communicate(timeout=60)[0]) for racer in racers]
     assert sorted(numbers) == [1, 2, 3, 4, 5]
     champion = None
-    for decision in log(open_place(str(store)), SCENE, POLICY, ROBOT).decisions():
+    for decision in log(open_path(str(store)), SCENE, POLICY, ROBOT).decisions():
         assert decision["incumbent_decision"] == champion, "each was taken against the one before"
         champion = decision["decision"] if decision["promoted"] else champion
         assert decision["champion_decision"] == champion
     assert champion_of(store) == "racer4", "the best, whoever came first"
     assert document(store)["decision"] == champion
+
+
+def test_an_evaluation_says_what_was_asked(store: Path) -> None:
+    root = store / "scenes" / SCENE / "rl_training"
+    recorded = json.loads((root / f"evaluations/eval_{FIRST}/eval_config.json").read_text())["task_digest"]
+    tree = yaml.safe_load((root / f"jobs/{FIRST}/config/experiment.yaml").read_text())
+    assert recorded == task_digest(tree["config"], tree["scene_digest"])
+    tree["config"]["evaluation"]["seeds"] = [1]
+    tree["config"]["agent"]["learning_rate"] = 1.0
+    tree["config"]["policy"]["rewards"] = {}
+    assert recorded == task_digest(tree["config"], tree["scene_digest"])
+    assert recorded != task_digest(tree["config"], "another scene")
+
+
+def test_a_run_is_compared_with_the_champion_and_may_be_promoted(
+    store: Path, publish: Publish, tmp_path: Path
+) -> None:
+    tree = yaml.safe_load(
+        (store / f"scenes/{SCENE}/rl_training/jobs/{FIRST}/config/experiment.yaml").read_text()
+    )
+    cfg = to_config(tree["config"] | {"storage": tree["config"]["storage"] | {"root": str(store)}})
+    assert incumbent(cfg, tree["scene_digest"]) is None
+    address = str(publish(FIRST, 70).bundle)
+    assert promote_published(cfg, address).startswith("Promoted: better than zero actions: +0.70")
+    assert promote_published(cfg, address) == "It is the champion already."
+    found = incumbent(cfg, tree["scene_digest"])
+    assert found is not None and found["job_id"] == FIRST
+    assert sum(row["success"] for row in found["episodes"]) == 70 and len(found["episodes"]) == 100
+    assert incumbent(cfg, "another scene") is None
+    publish("tie", 71)
+    assert promote_published(cfg, str(find("tie", open_path(str(store))).bundle)).startswith("Not promoted")
+    assert promote_published(cfg, f"{store}/scenes/{SCENE}/rl_training/policies/gone").startswith(
+        "Not promoted: "
+    )
