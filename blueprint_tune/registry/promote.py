@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -17,9 +18,13 @@ from blueprint_tune.registry.evaluations import (
     differences,
     evaluations_of,
     read_evaluation,
+    read_experiment,
 )
 from blueprint_tune.registry.judging import Comparison, better_baseline, compare, judge
 from blueprint_tune.registry.published import Published, index
+
+_ASKED = ("scene", "robot", "physics", "backend", "policy")
+"""Of an experiment's overrides, those that may change how episodes start and what success is."""
 
 
 @dataclass(frozen=True)
@@ -177,25 +182,28 @@ def _incomparable(
     policy: Published, evaluation: Evaluation, champion: Champion | None, differing: list[str]
 ) -> str:
     """Why nothing can be decided, and the command that helps."""
-    again = f"--out {policy.training}/evaluations/eval_{{}}_again"
     if champion is None:
         return (
             f"{policy.bundle}: {differing[0]}, and there is no champion to compare it with. "
-            f"Evaluate it again:\n  blueprint-tune evaluate {policy.bundle} evaluation.baselines=true "
-            f"{again.format(policy.name)}"
+            f"Evaluate it again:\n  {_evaluate(policy, policy.name, evaluation)} evaluation.baselines=true"
         )
     lines = "\n".join(f"  {line}" for line in differing)
     return (
         f"The champion '{champion.name}' and '{policy.name}' were not asked the same, so their success "
         f"cannot be compared. The champion's, then the candidate's:\n{lines}\n"
         "Evaluate the champion as the candidate was, and promote again:\n"
-        f"  blueprint-tune evaluate {policy.training}/policies/{champion.name} {_seeds(evaluation)} "
-        f"{again.format(champion.name)}\n"
+        f"  {_evaluate(policy, champion.name, evaluation)}\n"
         'Or decide without a comparison:  --force "why"'
     )
 
 
-def _seeds(evaluation: Evaluation) -> str:
+def _evaluate(asked: Published, name: str, evaluation: Evaluation) -> str:
+    """The command that asks the policy called ``name`` what ``asked`` was asked in ``evaluation``."""
     digits = by_seed(evaluation.success)
-    each = max(len(text) for text in digits.values())
-    return f"'evaluation.seeds=[{','.join(digits)}]' evaluation.episodes_per_seed={each}"
+    words = [str(word) for word in read_experiment(asked).get("overrides") or ()]
+    words = [word for word in words if word.lstrip("+~").startswith(_ASKED)]
+    words += [f"evaluation.seeds=[{','.join(digits)}]"]
+    words += [f"evaluation.episodes_per_seed={max(len(text) for text in digits.values())}"]
+    folder = asked.training
+    out = f"{folder}/evaluations/eval_{name}_again"
+    return shlex.join(["blueprint-tune", "evaluate", f"{folder}/policies/{name}", *words, "--out", out])
