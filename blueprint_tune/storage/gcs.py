@@ -33,6 +33,8 @@ from blueprint_tune.storage.retry import Fault, Refused
 _PASSING = (408, 429, 500, 502, 503, 504)
 _DAMAGED = re.compile(r"(?i)(crc32c|md5).*match")
 _NOBODY = re.compile(r"(?i)refused|resolve|unreachable|ConnectTimeout")
+_ASKED = re.compile(r"^[A-Z]+ https?://\S+ ")
+"""How google-api-core begins: the request, whose URL may be a session's key."""
 _RANGE = re.compile(r"bytes=0-(\d+)")
 
 
@@ -190,7 +192,7 @@ _TYPE = "application/octet-stream"
 
 
 def _fault_of_status(status: int | None, text: str) -> Fault:
-    text = text.partition("\n")[0][:300]
+    text = _ASKED.sub("", text.partition("\n")[0])[:300]
     if status in _PASSING or (status == 400 and _DAMAGED.search(text)):
         return Fault("passing", f"the server answered {status}")
     if status == 404:
