@@ -95,11 +95,8 @@ def _serve(handler: BaseHTTPRequestHandler, proxy: Proxy) -> None:
         _reset(handler)
         return
     if fault == "damaged" and body:
-        body = (
-            body[:-40] + bytes([body[-40] ^ 1]) + body[-39:]
-            if len(body) > 40
-            else bytes([body[0] ^ 1]) + body[1:]
-        )
+        at = max(len(body) - 60, 0)  # of multipart/related: before the last boundary
+        body = body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :]
     cut = len(body) // 2 if fault == "truncated" and body else None
     status, headers, content = proxy.rules.forward(
         handler.command, handler.path, dict(handler.headers), body, cut
