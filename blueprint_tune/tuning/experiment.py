@@ -25,6 +25,7 @@ from blueprint_tune.tuning.forecast import Forecast
 from blueprint_tune.tuning.lineage import plain, read_origin
 from blueprint_tune.tuning.memory import why_not_comparable
 from blueprint_tune.tuning.progress import Progress
+from blueprint_tune.tuning.ray_state import set_torn_aside
 from blueprint_tune.tuning.records import (
     Status,
     TrialRecord,
@@ -101,6 +102,7 @@ def _tuner(
     given = tune.with_parameters(Trial, base=to_dict(cfg), fit=fit, trials_dir=str(trials))
     trainable = tune.with_resources(given, tune.PlacementGroupFactory(fit.bundles))
     if restorable(trials):
+        set_torn_aside(trials)
         tuner = tune.Tuner.restore(
             str(trials),
             trainable=trainable,
