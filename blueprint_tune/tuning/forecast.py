@@ -118,7 +118,7 @@ def benchmark_steps(cfg: ExperimentConfig) -> int:
     runs = _BENCHMARK_RUNS if evaluation.baselines else _BENCHMARK_RUNS - 2
     passes = runs * _passes(len(evaluation.seeds) * evaluation.episodes_per_seed, num_envs)
     if (world := evaluation.robustness) != "off":
-        rows = sum(map(len, (world.friction, world.mass, world.action_delay, world.observation_noise)))
+        rows = len(world.friction) + len(world.mass) + len(world.action_delay) + len(world.observation_noise)
         passes += rows * _passes(len(evaluation.seeds) * world.episodes_per_seed, num_envs)
     if (again := evaluation.reevaluation) != "off" and cfg.sweep.num_samples > 1:
         passes += min(again.trials, cfg.sweep.num_samples) * _passes(again.episodes, num_envs)
