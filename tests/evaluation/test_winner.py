@@ -34,7 +34,7 @@ def test_trials_that_differ_less_than_chance_are_ties() -> None:
 
 def test_a_noise_floor_makes_ties_of_what_seeds_alone_can_do() -> None:
     trials = [played("a", 90), played("b", 88), played("c", 60)]
-    assert ties(trials, 0, 0.01) == []
+    assert ties(trials, 0, 0.0) == ["b"], "repeats that happen to agree do not make starts certain"
     assert ties(trials, 0, 0.31) == ["b", "c"]
 
 
