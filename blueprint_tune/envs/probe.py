@@ -91,19 +91,16 @@ class Probe:
 
     def results(self) -> list[Measured]:
         """One an episode, in the environments' order."""
-        acceleration = np.array(self._accelerations, dtype=np.float32)
-        grips = np.array(self._grips, dtype=np.float32)
-        return [
-            self._result(k, acceleration, grips[: self._physics_steps[k], k] if self._grips else None)
-            for k in range(self.num_episodes)
-        ]
+        shape = (-1, self.num_episodes, len(self._joints))
+        acceleration = np.array(self._accelerations, dtype=np.float32).reshape(shape)
+        grips = np.array(self._grips, dtype=np.float32).reshape(-1, self.num_episodes)
+        return [self._result(k, acceleration, grips[:, k]) for k in range(self.num_episodes)]
 
-    def _result(
-        self, k: int, acceleration: NDArray[np.float32], grip: NDArray[np.float32] | None
-    ) -> Measured:
-        held = np.zeros(0, dtype=np.float32) if grip is None else grip[grip > 0]
+    def _result(self, k: int, acceleration: NDArray[np.float32], grip_n: NDArray[np.float32]) -> Measured:
+        steps = self._physics_steps[k]
+        held = grip_n[:steps]
         values = {
             metric.name: float(self._values[k, column] / (self._env_steps[k] if metric.averages else 1.0))
             for column, metric in enumerate(self._metrics)
         }
-        return Measured(acceleration[: self._physics_steps[k], k], held, values)
+        return Measured(acceleration[:steps, k], held[held > 0], values)

@@ -132,21 +132,21 @@ def _onnx(file: Path) -> Subject:
 
 def _of_bundle(file: Path, config: Mapping[str, Any], load: Callable[[Sizes], Act]) -> Subject:
     needs = bundle_needs(file, config)
+    return Subject(needs.job, file, needs, lambda words: _composed(file, needs, words), load)
 
-    def composed(words: Sequence[str]) -> ExperimentConfig:
-        chosen = {override_key(word) for word in words}
-        if "scene" not in chosen and needs.scene not in paths.group_options("scene"):
-            raise ConfigError(
-                f"{file}: it was trained in scene '{needs.scene}', which has no file here. Add it, as "
-                "+scene=manifest scene.manifest=<its manifest>, or another one that has what it needs."
-            )
-        defaults = {"scene": f"+scene={needs.scene}", "policy": f"policy={needs.policy}"}
-        if needs.robot in paths.group_options("robot"):
-            defaults["robot"] = f"robot={needs.robot}"
-        given = [word for group, word in defaults.items() if group not in chosen]
-        return compose([*given, *words])
 
-    return Subject(needs.job, file, needs, composed, load)
+def _composed(file: Path, needs: Needs, words: Sequence[str]) -> ExperimentConfig:
+    """The settings of a policy that came without any: its scene, type and robot, unless words say others."""
+    chosen = {override_key(word) for word in words}
+    if "scene" not in chosen and needs.scene not in paths.group_options("scene"):
+        raise ConfigError(
+            f"{file}: it was trained in scene '{needs.scene}', which has no file here. Add it, as "
+            "+scene=manifest scene.manifest=<its manifest>, or another one that has what it needs."
+        )
+    defaults = {"scene": f"+scene={needs.scene}", "policy": f"policy={needs.policy}"}
+    if needs.robot in paths.group_options("robot"):
+        defaults["robot"] = f"robot={needs.robot}"
+    return compose([*(word for group, word in defaults.items() if group not in chosen), *words])
 
 
 def _output_dir(words: Sequence[str]) -> str:

@@ -75,11 +75,11 @@ def noise_floor(candidates: Sequence[Candidate]) -> dict[str, Any] | None:
 
 
 def ties(candidates: Sequence[Candidate], winner: int, floor: float | None) -> list[str]:
-    """Trials that cannot be told from the winner.
+    """Trials that cannot be told from the winner, for one of two reasons.
 
-    Those nearer to it than ``floor``, the smallest difference that is not chance among repeats of one
-    setting. Where that is unknown, those whose difference on the same starts has a 95 % interval around 0: a
-    finer sieve, for it knows of chance in starts and not of chance in trainings.
+    The difference on the same starts has a 95 % interval around 0: chance in the starts may have made it. Or
+    it is within ``floor``, the smallest that is not chance among repeats of one setting: another seed of the
+    training may have made it. None = that floor is unknown.
     """
     best = candidates[winner]
     if best.success is None or best.rate is None:
@@ -92,8 +92,8 @@ def ties(candidates: Sequence[Candidate], winner: int, floor: float | None) -> l
 
 
 def _tied(success: Bools, best: Bools, floor: float | None) -> bool:
-    if floor is not None:
-        return bool(abs(best.mean() - success.mean()) <= floor)
+    if floor is not None and abs(best.mean() - success.mean()) <= floor:
+        return True
     only_best, only_other = int((best & ~success).sum()), int((success & ~best).sum())
     low, high = paired_difference_interval(only_other, only_best, len(best))
     return low <= 0.0 <= high
