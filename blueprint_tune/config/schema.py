@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from blueprint_tune.config.export_schema import ExportConfig
 from blueprint_tune.config.fields import STRICT, Count, Fraction, NonNegative, Positive, Range
 from blueprint_tune.config.policy_schema import PolicyConfig
 
@@ -398,3 +399,4 @@ class ExperimentConfig:
     logger: LoggerConfig
     budget: BudgetConfig
     cluster: ClusterConfig
+    export: ExportConfig = Field(default_factory=ExportConfig)

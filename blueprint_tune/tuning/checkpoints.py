@@ -1,7 +1,7 @@
 """A trial's checkpoints on disk: which there are, which of them is the newest that is as it was written.
 
-Beside the training state each folder holds what Ray would have to know about it, and the digests of its files. Ray's own list of
-checkpoints is as old as its last snapshot, so after a kill -9 the disk knows more.
+Beside the training state each folder holds the digests of its files and what Ray would have to know about it.
+Ray's own list of checkpoints is as old as its last snapshot, so after a kill -9 the disk knows more.
 """
 
 from __future__ import annotations
