@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,12 +15,14 @@ from blueprint_tune.config.compose import apply_overrides, compose, to_dict
 from blueprint_tune.config.flat import flat
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.config.sweep_checks import is_population
-from blueprint_tune.errors import ConfigError
+from blueprint_tune.errors import CheckpointDamaged, ConfigError
 from blueprint_tune.publish import JOB_MARKER, FinishedRun, PublishedPaths, training_root
 from blueprint_tune.reporting.curves import TrialCurves, training_summary
 from blueprint_tune.reporting.job import JobFacts
 from blueprint_tune.reporting.report import ReportData
 from blueprint_tune.storage.path import open_root
+from blueprint_tune.tuning.checkpoints import read_reached
+from blueprint_tune.tuning.closing import OUTCOME_FILE
 from blueprint_tune.tuning.folder import ExperimentFolder
 from blueprint_tune.tuning.lineage import read_lineage
 from blueprint_tune.tuning.records import CHECKPOINT_FILE, TrialRecord, elapsed_s, read_reports, winner
@@ -33,10 +35,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Dossier:
-    """A searched experiment: what it was asked and what its trials did."""
+    """A searched experiment: what it was asked and what its trials did.
+
+    ``task`` is needed for a report only.
+    """
 
     cfg: ExperimentConfig
-    task: TaskSpec
+    task: TaskSpec | None
     folder: ExperimentFolder
     tree: Mapping[str, Any]
     records: tuple[TrialRecord, ...]
@@ -45,6 +50,41 @@ class Dossier:
     def best(self) -> TrialRecord:
         """The trial whose policy goes on."""
         return winner(self.cfg, self.records)
+
+    @property
+    def outcome_file(self) -> Path:
+        """What evaluation and export found; there is one once they are done."""
+        return self.folder.evaluation / OUTCOME_FILE
+
+    def undamaged(self, note: Callable[[str], None]) -> Dossier:
+        """The same without those of the best trial's checkpoints that are damaged, each told to ``note``.
+
+        Raises CheckpointDamaged if none is left, or if it is the one that was evaluated.
+        """
+        best, whole, damage = self.best, [], ""
+        for updates, name in best.checkpoints:
+            try:
+                read_reached(self.folder.path / name)
+                whole.append((updates, name))
+            except CheckpointDamaged as error:
+                damage = str(error)
+                note(f"{damage} It is left out.")
+        if not whole:
+            raise CheckpointDamaged(f"{damage} No other one is left: train again with force=true.")
+        if whole[-1] == best.checkpoints[-1]:
+            return self if len(whole) == len(best.checkpoints) else self._with(best, whole)
+        if self.outcome_file.exists():
+            raise CheckpointDamaged(
+                f"{damage} It is the one that was evaluated and exported. Put it back from a copy. Or remove "
+                f"{self.folder.evaluation} and {self.folder.result}: then  blueprint-tune resume "
+                f"{self.folder.path}  evaluates, exports and publishes the one before it."
+            )
+        note(f"Going on from {whole[-1][1]}, the one before it.")
+        return self._with(best, whole)
+
+    def _with(self, best: TrialRecord, checkpoints: Sequence[tuple[int, str]]) -> Dossier:
+        kept = replace(best, checkpoints=tuple(checkpoints))
+        return replace(self, records=tuple(kept if r is best else r for r in self.records))
 
     @property
     def best_cfg(self) -> ExperimentConfig:
@@ -132,7 +172,7 @@ class Dossier:
     def report_data(self, outcome: Mapping[str, Any]) -> ReportData:
         """What the HTML report is made of."""
         picture, video = outcome.get("picture"), outcome.get("video")
-        notes = list(self.task.notes)
+        notes = list(self.task.notes if self.task else ())
         if outcome.get("picture_missing"):
             notes.append(f"There is no picture of the scene: {outcome['picture_missing']}")
         if outcome.get("video_missing"):

@@ -88,7 +88,7 @@ class VecEnv(ABC):
         """Swap weights, thresholds and events between trials; the scene and sizes must stay the same."""
 
     def describe_observations(self) -> tuple[ObservationPart, ...]:
-        """What the numbers of an observation are, in order; here no more than the names and sizes of the parts."""
+        """What the numbers of an observation are, in order; here no more than the parts' names and sizes."""
         return tuple(
             ObservationPart(name, size, tuple(str(number) for number in range(size)))
             for name, size in self.observation_names

@@ -32,12 +32,14 @@ def parse_checksums(content: bytes, where: str) -> dict[str, str]:
     """
     lines, _, own = content.decode(errors="replace").rpartition(_OWN)
     if own != f"{sha256(lines.encode())}\n":
-        raise BundleDamaged(f"{where}: {CHECKSUMS} is damaged, so nothing in this bundle can be trusted. {REMEDY}")
+        raise BundleDamaged(f"The bundle {where} is damaged: {CHECKSUMS} is not what was written. {REMEDY}")
     found = {}
     for line in lines.splitlines():
         match = _LINE.fullmatch(line)
         if match is None or not _NAME.fullmatch(match[2]) or match[2] in found:
-            raise BundleDamaged(f"{where}: {CHECKSUMS} has a line that names no file of a bundle: {line[:200]!r}.")
+            raise BundleDamaged(
+                f"{where}: {CHECKSUMS} has a line that names no file of a bundle: {line!r:.200}"
+            )
         found[match[2]] = match[1]
     return found
 

@@ -129,6 +129,7 @@ def policy_config(
         **contract(cfg, facts, joints),
         "backend": cfg.backend.name,
         "observation_clip": cfg.agent.observation_clip,
+        "observation_order": [part.name for part in facts.observations],
         "onnx": {
             "file": "policy.onnx",
             "opset": OPSET,

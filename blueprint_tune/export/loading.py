@@ -113,7 +113,7 @@ def _check_version(document: Any, where: str) -> None:
         return
     if isinstance(version, int) and version > FORMAT_VERSION:
         raise StorageError(
-            f"{where} was written by a newer version of blueprint-tune: its format is {version}, this program "
-            f"reads {FORMAT_VERSION}. Update blueprint-tune, or export the policy again with this version."
+            f"{where} was written by a newer version of blueprint-tune: its format is {version}, this "
+            f"program reads {FORMAT_VERSION}. Update blueprint-tune, or export it again with this version."
         )
     raise StorageError(f"{where} has the format {version!r}, which this program does not know. {REMEDY}")

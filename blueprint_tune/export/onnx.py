@@ -188,7 +188,7 @@ def largest_difference(
     feeds: Mapping[str, Tensor],
     run: Callable[[dict[str, Tensor]], Sequence[Tensor]],
 ) -> float:
-    """Between what ``run`` gives and the module, over batches of 1, 3 and all rows; NaN when either gives one."""
+    """Between ``run`` and the module, over batches of 1, 3 and all rows; NaN when either gives one."""
     worst = 0.0
     for size in (1, 3, len(feeds["observations"])):
         batch = {name: _batch(tensor, size) for name, tensor in feeds.items()}
@@ -237,7 +237,8 @@ def _session(model: Path | bytes) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     return onnxruntime.InferenceSession(
-        model if isinstance(model, bytes) else str(model), options, providers=["CPUExecutionProvider"])
+        model if isinstance(model, bytes) else str(model), options, providers=["CPUExecutionProvider"]
+    )
 
 
 @contextmanager

@@ -68,7 +68,11 @@ def _of_command(signal: Signal, given: Mapping[str, Any], catalog: Catalog) -> S
     if signal.unit != "command":
         return signal
     command = str(given["of"]).removeprefix("command/")
-    return Signal("m", "world", ("x", "y", "z")) if command in catalog.command_positions else Signal("1", None, ())
+    return (
+        Signal("m", "world", ("x", "y", "z"))
+        if command in catalog.command_positions
+        else Signal("1", None, ())
+    )
 
 
 def _components(

@@ -82,8 +82,8 @@ def term(
     """Register a function as a term usable as ``kinds`` (reward, observation, success, termination).
 
     ``start_margin`` (success terms) is added to the named tolerances when starts are drawn: a start
-    for which the widened condition holds is drawn again. ``unit``, ``frame`` and ``components`` (observations)
-    are a :class:`Signal`'s.
+    for which the widened condition holds is drawn again. ``unit``, ``frame`` and ``components`` are those of
+    an observation's :class:`Signal`.
     """
     signal = Signal(unit, frame, components) if "observation" in kinds else None
 

@@ -164,8 +164,8 @@ class Finalist:
         if not low <= theirs.success_rate <= high:
             raise ExportMismatch(
                 f"policy.onnx succeeds in {theirs.success_rate:.0%} of the benchmark's episodes, the trained "
-                f"policy in {ours.success_rate:.0%} ({low:.0%} to {high:.0%} with 95 %), although both gave the same actions on recorded "
-                "observations. Nothing is published."
+                f"policy in {ours.success_rate:.0%} ({low:.0%} to {high:.0%} with 95 %), although both gave "
+                "the same actions on recorded observations. Nothing is published."
             )
         return {"onnx_success_rate": theirs.success_rate}
 

@@ -102,7 +102,9 @@ def test_a_file_that_is_not_listed_is_not_trusted(folder: Path) -> None:
         load_bundle(folder)
 
 
-@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "..", "a/b", ".hidden", "", "a\\b", "x\0y", "é"])
+@pytest.mark.parametrize(
+    "name", ["../secret", "/etc/passwd", "..", "a/b", ".hidden", "", "a\\b", "x\0y", "é"]
+)
 def test_names_that_lead_elsewhere_are_refused(folder: Path, name: str) -> None:
     (folder.parent / "secret").write_text("not of this bundle")
     lines = (folder / CHECKSUMS).read_text().rpartition("#")[0] + f"{sha256(b'')}  {name}\n"

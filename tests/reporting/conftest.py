@@ -114,7 +114,7 @@ def report(trials: tuple[TrialCurves, ...]) -> ReportData:
                 "inputs": ["observations", "joint_positions", "previous_targets"],
                 "outputs": ["actions", "joint_targets"],
             },
-            "observations": [{"name": "joint_pos", "shape": [9]}, {"name": "target_rel", "shape": [3]}],
+            "observation_order": ["joint_pos", "target_rel"],
             "observation_space": {"joint_pos": 9, "target_rel": 3, "total_dim": 12},
             "action_space": {"names": ["panda_joint1", "gripper"], "control_mode": "joint_position_delta"},
             "joint_targets": {"kind": "joint_position_delta", "scale_rad": 0.1, "gripper": "binary"},
