@@ -1,7 +1,8 @@
 """Drive a robot with a bundle. Needs numpy and onnxruntime, nothing else:  python examples/deploy.py BUNDLE
 
-As it stands it replays, at the control rate, the observations that were recorded with the bundle, and says how
-far this computer's actions are from those recorded. On a robot, give ``run`` your own ``read`` and ``write``.
+As it stands it replays, at the control rate, the observations that were recorded with the bundle, and says
+how far this computer's actions are from those recorded. On a robot, give ``run`` your own ``read`` and
+``write``.
 """
 
 import hashlib
@@ -27,7 +28,7 @@ def load(folder):
 
 
 def run(policy, config, read, write, steps):
-    """At ``control_hz``: read() -> (part -> measured values, further inputs), write(actions[, joint targets])."""
+    """At ``control_hz``: read() -> (part -> measured, further inputs), write(actions[, joint targets])."""
     period, due = 1.0 / config["control_hz"], time.monotonic()
     for _ in range(steps):
         measured, inputs = read()
@@ -54,7 +55,8 @@ def replay(folder):
 
     run(policy, config, read, write, len(recorded["actions"]))
     print(f"{len(recorded['actions'])} steps at {config['control_hz']:g} Hz for {config['robot']}: actions")
-    print(f"{[action['name'] for action in config['actions']]} differ from the recorded ones by {worst[0]:.1e}")
+    names = [action["name"] for action in config["actions"]]
+    print(f"{names} differ from the recorded ones by {worst[0]:.1e}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""From actions of kind ``ee_delta`` to joint targets, by the numbers under ``controller`` in policy_config.json.
+"""From actions of kind ``ee_delta`` to joint targets, by ``controller`` in policy_config.json.
 
-numpy alone. The robot's own kinematics give the end effector's pose in the world and its Jacobian; the formulas
-are explained in docs/deploy.md.
+numpy alone. The robot's own kinematics give the end effector's pose in the world and its Jacobian; the
+formulas are explained in docs/deploy.md.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ def product(a, b):
 
 
 class EndEffector:
-    """One robot's controller. ``position`` (3,) m and ``quaternion`` (4,) are measured as the episode begins."""
+    """One robot's controller; ``position`` (3,) m and ``quaternion`` (4,): measured at an episode's start."""
 
     def __init__(self, controller, position, quaternion):
         self.c, self.position, self.quaternion = controller, np.array(position), np.array(quaternion)
@@ -22,8 +22,8 @@ class EndEffector:
     def targets(self, action, position, quaternion, jacobian, joints, fingers):
         """Joint targets (R,) for an action (A,) in [-1, 1]; call it once a control step.
 
-        position, quaternion: the measured pose. jacobian: (6, arm) m/s and rad/s in world axes by joint velocity.
-        joints: (arm,) measured. fingers: the gripper's targets so far.
+        position, quaternion: the measured pose. jacobian: (6, arm) m/s and rad/s in world axes by joint
+        velocity. joints: (arm,) measured. fingers: the gripper's targets so far.
         """
         c, action = self.c, np.clip(action, -1.0, 1.0)
         moved = self.position + c["scale_m"] * action[:3] - position
@@ -33,18 +33,19 @@ class EndEffector:
         turn = difference[1:] * (-2.0 if quaternion @ self.quaternion < 0 else 2.0)
         weights = np.array(c["joint_weights"])
         j = jacobian * weights
-        damped = np.linalg.solve(j @ j.T + c["damping"] ** 2 * np.eye(6), np.append(self.position - position, turn))
+        error = np.append(self.position - position, turn)
+        damped = np.linalg.solve(j @ j.T + c["damping"] ** 2 * np.eye(6), error)
         lead = np.clip(c["pose_gain"] * weights * (j.T @ damped), -c["windup_rad"], c["windup_rad"])
         return np.append(np.clip(joints + lead, c["lower"], c["upper"]), self._fingers(action[-1], fingers))
 
     def _turn(self, angle):
-        half = {"xyz": None, "xyz_yaw": [0, 0, *angle[3:4]], "xyz_twist": [0, 0, *angle[3:4]], "pose": angle[3:6]}
-        vector = half[self.c["axes"]]
-        if vector is not None:
-            step = np.append(1.0, 0.5 * np.array(vector))
-            twist = self.c["axes"] == "xyz_twist"  # about the gripper's own axis
-            turned = product(self.quaternion, step) if twist else product(step, self.quaternion)
-            self.quaternion = turned / np.linalg.norm(turned)
+        axes = self.c["axes"]
+        if axes == "xyz":
+            return
+        step = np.append(1.0, 0.5 * (angle[3:6] if axes == "pose" else np.array([0.0, 0.0, angle[3]])))
+        own = axes == "xyz_twist"  # about the gripper's own z axis, else about the world's
+        turned = product(self.quaternion, step) if own else product(step, self.quaternion)
+        self.quaternion = turned / np.linalg.norm(turned)
 
     def _fingers(self, output, fingers):
         opened, closed = self.c["gripper_open_m"], self.c["gripper_closed_m"]

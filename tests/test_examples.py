@@ -70,7 +70,10 @@ def deploy(folder: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("kind", ["ee_delta", "joint_position_delta"])
 def test_a_bundle_runs_on_numpy_and_onnxruntime_alone(
-    new_env: Callable[..., ManipulationEnv], config: Callable[..., ExperimentConfig], tmp_path: Path, kind: str
+    new_env: Callable[..., ManipulationEnv],
+    config: Callable[..., ExperimentConfig],
+    tmp_path: Path,
+    kind: str,
 ) -> None:
     words = ["policy=drawer_manipulation", "backend=pointmass", f"policy.actions.kind={kind}"]
     folder = bundle(new_env(*words, num_envs=4), config(*words), tmp_path / "bundle")

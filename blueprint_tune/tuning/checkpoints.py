@@ -60,7 +60,7 @@ def read_reached(folder: Path) -> Reached:
                 raise CheckpointDamaged(f"Checkpoint {folder} is damaged: {name} is not what was written.")
         return Reached(**document)
     except FileNotFoundError:
-        raise CheckpointDamaged(f"Checkpoint {folder} is not whole: it was being written.") from None
+        raise CheckpointDamaged(f"Checkpoint {folder} is not whole: it has no {REACHED_FILE}.") from None
     except (OSError, ValueError, TypeError):
         raise CheckpointDamaged(f"Checkpoint {folder} is damaged: {REACHED_FILE} cannot be read.") from None
 

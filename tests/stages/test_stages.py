@@ -117,9 +117,7 @@ def test_a_damaged_bundle_is_not_published(say: Say, done: Path, tmp_path: Path,
     assert not (tmp_path / "store").exists()
 
 
-def test_a_damaged_checkpoint_is_left_out_unless_it_is_the_one(
-    say: Say, done: Path, tmp_path: Path
-) -> None:
+def test_a_damaged_checkpoint_is_left_out_unless_it_is_the_one(say: Say, done: Path, tmp_path: Path) -> None:
     first, *_, last = checkpoints(done)
     flip(first / "checkpoint.pt")
     status, said = say("publish", "done")
