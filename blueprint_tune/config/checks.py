@@ -9,13 +9,13 @@ import yaml
 
 from blueprint_tune.config import paths
 from blueprint_tune.config.curriculum import curriculum_problems
+from blueprint_tune.config.physics_schema import PhysicsConfig
 from blueprint_tune.config.policy_schema import PolicyConfig
 from blueprint_tune.config.schema import (
     AgentConfig,
     ClusterConfig,
     EvaluationConfig,
     ExperimentConfig,
-    PhysicsConfig,
     RobotConfig,
 )
 from blueprint_tune.config.sweep_checks import sweep_problems

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blueprint_tune.config.paths import assets_dir
+from blueprint_tune.config.physics_schema import PhysicsConfig
 from blueprint_tune.config.policy_schema import PolicyConfig
-from blueprint_tune.config.schema import ExperimentConfig, PhysicsConfig, RobotConfig, SceneConfig
+from blueprint_tune.config.schema import ExperimentConfig, RobotConfig, SceneConfig
 from blueprint_tune.errors import ConfigError, ManifestError, TaskPackageError, nearest
 from blueprint_tune.tasks.geometry import Floats
 from blueprint_tune.tasks.layout import Layout, lay_out
