@@ -12,7 +12,9 @@ import pytest
 from blueprint_tune.config.compose import compose
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.dossier import Dossier, is_published
+from blueprint_tune.errors import CheckpointDamaged
 from blueprint_tune.publish import PublishedPaths
+from blueprint_tune.tuning.checkpoints import Reached, write_reached
 from blueprint_tune.tuning.folder import ExperimentFolder
 from blueprint_tune.tuning.records import TrialRecord
 
@@ -76,3 +78,27 @@ def test_published_means_complete_and_in_this_storage(cfg: ExperimentConfig, tmp
     (root / "jobs/exp").mkdir(parents=True)
     (root / "jobs/exp/.complete").write_text("{}")
     assert is_published(run, here) and not is_published(run, there)
+
+
+def test_the_checkpoint_before_stands_in_for_a_damaged_best_one(tmp_path: Path) -> None:
+    dossier, notes = make(tmp_path), list[str]()
+    for updates, name in dossier.best.checkpoints:
+        (dossier.folder.path / name).mkdir(parents=True)
+        (dossier.folder.path / name / "checkpoint.pt").write_text("weights")
+        write_reached(dossier.folder.path / name, Reached(updates, updates, 1.0, False, {}))
+    assert dossier.undamaged(notes.append) is dossier and notes == []
+    first, last = (dossier.folder.path / name / "checkpoint.pt" for _, name in dossier.best.checkpoints)
+    last.write_text("Weights")
+    whole = dossier.undamaged(notes.append)
+    assert whole.best.checkpoints == ((1, "trials/a/c0"),) and whole.records[0] == dossier.records[0]
+    assert "c1 is damaged: checkpoint.pt" in notes[0] and "Going on from trials/a/c0" in notes[1]
+    dossier.folder.evaluation.mkdir()
+    dossier.outcome_file.write_text("{}")
+    with pytest.raises(CheckpointDamaged, match="It is the one that was evaluated"):
+        dossier.undamaged(notes.append)
+    last.write_text("weights")
+    first.unlink()
+    assert dossier.undamaged(notes.append).best.checkpoints == ((2, "trials/a/c1"),)
+    last.unlink()
+    with pytest.raises(CheckpointDamaged, match="No other one is left"):
+        dossier.undamaged(notes.append)
