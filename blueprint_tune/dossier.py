@@ -17,13 +17,20 @@ from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.config.sweep_checks import is_population
 from blueprint_tune.errors import ConfigError
 from blueprint_tune.publish import JOB_MARKER, FinishedRun, PublishedPaths, training_root
-from blueprint_tune.reporting.curves import TrialCurves, training_summary
+from blueprint_tune.reporting.curves import SUCCESS, TrialCurves, training_summary
 from blueprint_tune.reporting.job import JobFacts
 from blueprint_tune.reporting.report import ReportData
 from blueprint_tune.storage.path import open_root
 from blueprint_tune.tuning.folder import ExperimentFolder
 from blueprint_tune.tuning.lineage import read_lineage
-from blueprint_tune.tuning.records import CHECKPOINT_FILE, TrialRecord, elapsed_s, read_reports, winner
+from blueprint_tune.tuning.records import (
+    CHECKPOINT_FILE,
+    TrialRecord,
+    elapsed_s,
+    ranking,
+    read_reports,
+    winner,
+)
 from blueprint_tune.tuning.workers import Job
 
 if TYPE_CHECKING:
@@ -97,9 +104,27 @@ class Dossier:
             if before.get(key) != value and not key.startswith(ignored)
         }
 
-    def job(self, num_threads: int) -> Job:
-        """What the process that evaluates and exports is told."""
-        best, reports = self.best, read_reports(self.folder.trials / self.best.trial_id)
+    def rivals(self) -> tuple[list[TrialRecord], int]:
+        """The trials that play again before one wins, the selection's best first; how many of them may win.
+
+        Only success can be played again: in a sweep by anything else there are none.
+        """
+        again, ranked = self.cfg.evaluation.reevaluation, ranking(self.cfg, self.records)
+        if again == "off" or self.cfg.sweep.metrics != (SUCCESS,):
+            return [self.best], 1
+        best = ranked[: again.trials]
+        repeats = [r for r in ranked[again.trials :] if self._repeats_default(r)]
+        return [*best, *(repeats if self.cfg.evaluation.noise_floor else ())], len(best)
+
+    def _repeats_default(self, record: TrialRecord) -> bool:
+        """Whether a trial ran the default settings to their end, whatever its seed."""
+        sample = {key: value for key, value in record.sample.items() if key != "seed"}
+        return record.status == "completed" and apply_overrides(self.cfg, sample) == self.cfg
+
+    def job(self, num_threads: int, record: TrialRecord | None = None) -> Job:
+        """What the process that evaluates and exports is told about a trial, the best unless told."""
+        best = record or self.best
+        reports = read_reports(self.folder.trials / best.trial_id)
         at = next(r for r in reports if int(r["updates"]) == best.updates)
         trials = self.curves()
         summary = training_summary(
@@ -127,6 +152,9 @@ class Dossier:
             input_hash=str(self.tree["input_hash"]),
             content_hash=str(self.tree["content_hash"]),
             num_threads=num_threads,
+            trial_id=best.trial_id,
+            selection_rate=best.scores.get(SUCCESS),
+            repeats_default=self._repeats_default(best),
         )
 
     def report_data(self, outcome: Mapping[str, Any]) -> ReportData:
@@ -198,7 +226,7 @@ class Dossier:
             eval_id=self.eval_id,
             trials=self.curves(),
             max_episode_steps=int(outcome["max_episode_steps"]),
-            checkpoints=tuple((u, self.folder.path / f / CHECKPOINT_FILE) for u, f in best.checkpoints),
+            checkpoints=tuple((u, path) for u, path in self._checkpoints(best) if path.exists()),
             experiment_yaml=self.folder.document,
             bundle=self.folder.bundle,
             evaluation=self.folder.evaluation,
@@ -206,6 +234,10 @@ class Dossier:
             tensorboard=self.folder.trials / best.trial_id if self.cfg.logger.tensorboard else None,
             log=self.folder.log if self.folder.log.exists() else None,
         )
+
+    def _checkpoints(self, record: TrialRecord) -> list[tuple[int, Path]]:
+        """(updates, file); of a trial that nobody thought would win only the last may have been kept."""
+        return [(u, self.folder.path / folder / CHECKPOINT_FILE) for u, folder in record.checkpoints]
 
     def _job_facts(self) -> JobFacts:
         created = str(self.tree["created"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -146,6 +146,7 @@ def _carry_on(
         records = run_search(cfg, folder.read()[1], folder, session, progress)
         dossier = Dossier(cfg, task, folder, folder.tree(), records)
         outcome = _outcome(dossier, session, progress)
+    dossier = _with_second_look(dossier, outcome)
     _report(dossier, outcome, progress)
     published = _publish(dossier, outcome, progress)
     result = _result(dossier, outcome, published, progress.elapsed_s)
@@ -161,9 +162,28 @@ def _outcome(dossier: Dossier, session: RaySession, progress: Progress) -> dict[
     if file.exists():
         found: dict[str, Any] = json.loads(file.read_text())
         return found
-    cpus, best = session.start().home.cpus, dossier.best
+    cpus, (best, *others), eligible = session.start().home.cpus, *dossier.rivals()
     expected = closing_s(dossier.cfg, best.env_steps / best.duration_s if best.duration_s else None)
-    return prove(dossier.job(max(1, cpus)), dossier.folder, progress, cpus, expected)
+    threads = max(1, cpus)
+    rivals = [dossier.job(threads, record) for record in others]
+    job = dossier.job(threads, best)
+    return prove(job, dossier.folder, progress, cpus, expected, rivals, eligible)
+
+
+def _with_second_look(dossier: Dossier, outcome: Mapping[str, Any]) -> Dossier:
+    """The dossier whose best trial is that which was best when the best played again; it is written down."""
+    from blueprint_tune.tuning.records import save_records
+
+    rates = outcome.get("reevaluated", {})
+    if not rates:
+        return dossier
+    trials, eligible = dossier.rivals()
+    may_win = {record.trial_id for record in trials[:eligible]}
+    records = tuple(
+        replace(r, reevaluated=rates.get(r.trial_id)) if r.trial_id in may_win else r for r in dossier.records
+    )
+    save_records(dossier.folder.records, records)
+    return replace(dossier, records=records)
 
 
 def _report(dossier: Dossier, outcome: Mapping[str, Any], progress: Progress) -> None:

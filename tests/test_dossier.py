@@ -76,3 +76,23 @@ def test_published_means_complete_and_in_this_storage(cfg: ExperimentConfig, tmp
     (root / "jobs/exp").mkdir(parents=True)
     (root / "jobs/exp/.complete").write_text("{}")
     assert is_published(run, here) and not is_published(run, there)
+
+
+def scored(index: int, score: float, **sample: Any) -> TrialRecord:
+    return replace(record(index, score, **sample), scores={"eval/success_rate": score})
+
+
+def test_the_best_few_play_again_and_repeats_of_the_default_only_for_comparison(tmp_path: Path) -> None:
+    trials = [scored(0, 0.1), *(scored(k, k / 10, agent__learning_rate=k * 1e-4) for k in range(2, 6))]
+    trials += [scored(6, 0.05, seed=2), replace(scored(7, 0.04, seed=3), status="stopped")]
+    rivals, eligible = make(tmp_path, TYPED, *trials).rivals()
+    assert [r.index for r in rivals] == [5, 4, 3] and eligible == 3
+    rivals, eligible = make(tmp_path, [*TYPED, "evaluation.noise_floor=3"], *trials).rivals()
+    assert [r.index for r in rivals] == [5, 4, 3, 0, 6] and eligible == 3
+
+
+@pytest.mark.parametrize("word", ["evaluation.reevaluation=off", "sweep=optuna_multi"])
+def test_nobody_plays_again_where_that_would_decide_nothing(tmp_path: Path, word: str) -> None:
+    trials = [scored(0, 0.5), scored(1, 0.9)]
+    rivals, eligible = make(tmp_path, [*TYPED, word], *trials).rivals()
+    assert [r.index for r in rivals] == [1] and eligible == 1

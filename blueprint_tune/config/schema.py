@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from blueprint_tune.config.evaluation_schema import EvaluationConfig
 from blueprint_tune.config.fields import STRICT, Count, Fraction, NonNegative, Positive, Range
 from blueprint_tune.config.policy_schema import PolicyConfig
 
@@ -300,30 +301,6 @@ class SweepConfig:
     def modes(self) -> tuple[Mode, ...]:
         """``max`` or ``min``, one for each of ``metrics``."""
         return (self.mode,) if isinstance(self.mode, str) else tuple(self.mode)
-
-
-@dataclass(config=STRICT)
-class SelectionConfig:
-    """The short evaluation inside training that trials are compared by."""
-
-    seed: int
-    episodes: Count
-    max_time_fraction: Annotated[float, Field(gt=0, le=0.5)]
-
-
-@dataclass(config=STRICT)
-class EvaluationConfig:
-    """The benchmark after training, and what the exported policy must match."""
-
-    name: str
-    seeds: Annotated[list[int], Field(min_length=1)]
-    episodes_per_seed: Count
-    baselines: bool
-    """Also run a zero-action and a random policy on the same starts."""
-    video: bool
-    """Also film the policy from the first start."""
-    selection: SelectionConfig
-    onnx_tolerance: Positive
 
 
 @dataclass(config=STRICT)

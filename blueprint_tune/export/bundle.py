@@ -152,13 +152,7 @@ def load_bundled_policy(path: Path) -> DeployablePolicy:
 
     Raises ConfigError for a file of another format.
     """
-    saved = torch.load(path, weights_only=True, map_location="cpu")
-    version = saved.get("format_version") if isinstance(saved, dict) else None
-    if version != FORMAT_VERSION:
-        raise ConfigError(
-            f"{path}: format {version} of a policy is not known here, {FORMAT_VERSION} is. "
-            "Use the version of blueprint-tune that wrote it."
-        )
+    saved = _read(path)
     config, weights = saved["config"], saved["state_dict"]
     architecture = config["architecture"]
     sizes = [
@@ -170,6 +164,29 @@ def load_bundled_policy(path: Path) -> DeployablePolicy:
     policy = DeployablePolicy(net, torch.zeros(sizes[0]), torch.ones(sizes[0]), config["observation_clip"])
     policy.load_state_dict(weights)
     return policy.eval()
+
+
+def read_bundled_config(path: Path) -> dict[str, Any]:
+    """What a ``policy.pt`` says of itself: the document ``policy_config.json``.
+
+    Raises ConfigError for a file of another format.
+    """
+    config: dict[str, Any] = _read(path)["config"]
+    return config
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        saved = torch.load(path, weights_only=True, map_location="cpu")
+    except Exception as error:  # torch raises many kinds for a file that is damaged or not its own
+        raise ConfigError(f"{path} is no policy, or is damaged: {str(error).splitlines()[0]}") from error
+    version = saved.get("format_version") if isinstance(saved, dict) else None
+    if version != FORMAT_VERSION:
+        raise ConfigError(
+            f"{path}: format {version} of a policy is not known here, {FORMAT_VERSION} is. "
+            "Use the version of blueprint-tune that wrote it."
+        )
+    return dict(saved)
 
 
 def verify_checksums(folder: Path) -> list[str]:

@@ -29,7 +29,7 @@ from torch import Tensor, nn
 from blueprint_tune.config.policy_schema import ActionConfig
 from blueprint_tune.config.schema import RobotConfig
 from blueprint_tune.envs.actions import DAMPING, POSE_GAIN, JointPositionDelta
-from blueprint_tune.errors import ExportMismatch
+from blueprint_tune.errors import ConfigError, ExportMismatch
 
 OPSET = 20
 Feeds = dict[str, NDArray[np.float32]]
@@ -250,6 +250,14 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(level)
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """What an exported graph says of itself. Raises ConfigError for a file that is no graph."""
+    try:
+        return dict(_session(path).get_modelmeta().custom_metadata_map)
+    except Exception as error:  # onnxruntime has kinds of its own for a damaged file
+        raise ConfigError(f"{path} is no ONNX graph, or is damaged: {str(error).splitlines()[0]}") from error
 
 
 def names_and_sizes(parts: tuple[tuple[str, int], ...]) -> str:
