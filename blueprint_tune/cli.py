@@ -271,12 +271,23 @@ def _leaderboard_help() -> str:
 def _plan(words: list[str]) -> None:
     from blueprint_tune.planning import command
 
+    command.run(_with_config_dir(words))
+
+
+def _evaluate(words: list[str]) -> None:
+    from blueprint_tune.evaluating import command
+
+    command.run(_with_config_dir(words))
+
+
+def _with_config_dir(words: list[str]) -> list[str]:
+    """``words`` without ``--config-dir``, whose folder is searched from here on."""
     words, config_dir = _take_option(words, "--config-dir", "-cd")
     if config_dir is not None:
         from blueprint_tune.config import paths
 
         paths.add_user_conf_dir(config_dir)
-    command.run(words)
+    return words
 
 
 def _diff(words: list[str]) -> None:
@@ -310,6 +321,12 @@ VERBS = {
     "batch": Verb("batch OVERRIDES…", "one experiment per policy type (or any axis)", _batch, _batch_help),
     "leaderboard": Verb(
         "leaderboard [FOLDER…]", "all experiments in one table and page", _leaderboard, _leaderboard_help
+    ),
+    "evaluate": Verb(
+        "evaluate POLICY [OVERRIDES…]",
+        "play the benchmark with an experiment's best, a checkpoint or a bundle",
+        _evaluate,
+        _help_of("evaluating"),
     ),
     "plan": Verb(
         "plan OVERRIDES…", "say what would run, how long and how large it is", _plan, _help_of("planning")

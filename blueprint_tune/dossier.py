@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.config.sweep_checks import is_population
 from blueprint_tune.errors import CheckpointDamaged, ConfigError
 from blueprint_tune.publish import JOB_MARKER, FinishedRun, PublishedPaths, training_root
-from blueprint_tune.reporting.curves import TrialCurves, training_summary
+from blueprint_tune.reporting.curves import SUCCESS, TrialCurves, training_summary
 from blueprint_tune.reporting.job import JobFacts
 from blueprint_tune.reporting.report import ReportData
 from blueprint_tune.storage.path import open_root
@@ -25,7 +25,14 @@ from blueprint_tune.tuning.checkpoints import read_reached
 from blueprint_tune.tuning.closing import OUTCOME_FILE
 from blueprint_tune.tuning.folder import ExperimentFolder
 from blueprint_tune.tuning.lineage import read_lineage
-from blueprint_tune.tuning.records import CHECKPOINT_FILE, TrialRecord, elapsed_s, read_reports, winner
+from blueprint_tune.tuning.records import (
+    CHECKPOINT_FILE,
+    TrialRecord,
+    elapsed_s,
+    ranking,
+    read_reports,
+    winner,
+)
 from blueprint_tune.tuning.workers import Job
 
 if TYPE_CHECKING:
@@ -57,34 +64,38 @@ class Dossier:
         return self.folder.evaluation / OUTCOME_FILE
 
     def undamaged(self, note: Callable[[str], None]) -> Dossier:
-        """The same without those of the best trial's checkpoints that are damaged, each told to ``note``.
+        """The same without damaged checkpoints of the trials that go on, each of them told to ``note``.
 
         Raises CheckpointDamaged if none is left, or if it is the one that was evaluated.
         """
-        best, whole, damage = self.best, [], ""
-        for updates, name in best.checkpoints:
+        evaluated, best = self.outcome_file.exists(), self.best
+        going_on = [best] if evaluated else self.rivals()[0]
+        whole = {record.trial_id: self._undamaged(record, note) for record in going_on}
+        if evaluated and whole[best.trial_id].checkpoint != best.checkpoint:
+            raise CheckpointDamaged(
+                f"{self.folder.path / str(best.checkpoint)} is damaged, the one that was evaluated and "
+                "exported. Put it back from a copy. Or remove "
+                f"{self.folder.evaluation} and {self.folder.result}: then  blueprint-tune resume "
+                f"{self.folder.path}  evaluates, exports and publishes the one before it."
+            )
+        records = tuple(whole.get(record.trial_id, record) for record in self.records)
+        if all(record.checkpoint is None for record in records):
+            raise CheckpointDamaged("No checkpoint is left that is whole: train again with force=true.")
+        return replace(self, records=records)
+
+    def _undamaged(self, record: TrialRecord, note: Callable[[str], None]) -> TrialRecord:
+        whole = []
+        for updates, name in record.checkpoints:
+            if name != record.checkpoint and not (self.folder.path / name).exists():
+                continue  # only the best of a trial that did not lead was kept
             try:
                 read_reached(self.folder.path / name)
                 whole.append((updates, name))
             except CheckpointDamaged as error:
-                damage = str(error)
-                note(f"{damage} It is left out.")
-        if not whole:
-            raise CheckpointDamaged(f"{damage} No other one is left: train again with force=true.")
-        if whole[-1] == best.checkpoints[-1]:
-            return self if len(whole) == len(best.checkpoints) else self._with(best, whole)
-        if self.outcome_file.exists():
-            raise CheckpointDamaged(
-                f"{damage} It is the one that was evaluated and exported. Put it back from a copy. Or remove "
-                f"{self.folder.evaluation} and {self.folder.result}: then  blueprint-tune resume "
-                f"{self.folder.path}  evaluates, exports and publishes the one before it."
-            )
-        note(f"Going on from {whole[-1][1]}, the one before it.")
-        return self._with(best, whole)
-
-    def _with(self, best: TrialRecord, checkpoints: Sequence[tuple[int, str]]) -> Dossier:
-        kept = replace(best, checkpoints=tuple(checkpoints))
-        return replace(self, records=tuple(kept if r is best else r for r in self.records))
+                note(f"{error} It is left out.")
+        if whole and whole[-1] != record.checkpoints[-1]:
+            note(f"Going on from {whole[-1][1]}, the one before it.")
+        return replace(record, checkpoints=tuple(whole))
 
     @property
     def best_cfg(self) -> ExperimentConfig:
@@ -137,9 +148,27 @@ class Dossier:
             if before.get(key) != value and not key.startswith(ignored)
         }
 
-    def job(self, num_threads: int) -> Job:
-        """What the process that evaluates and exports is told."""
-        best, reports = self.best, read_reports(self.folder.trials / self.best.trial_id)
+    def rivals(self) -> tuple[list[TrialRecord], int]:
+        """The trials that play again before one wins, the selection's best first; how many of them may win.
+
+        Only success can be played again: in a sweep by anything else there are none.
+        """
+        again, ranked = self.cfg.evaluation.reevaluation, ranking(self.cfg, self.records)
+        if again == "off" or self.cfg.sweep.metrics != (SUCCESS,):
+            return [self.best], 1
+        best = ranked[: again.trials]
+        repeats = [r for r in ranked[again.trials :] if self._repeats_default(r)]
+        return [*best, *(repeats if self.cfg.evaluation.noise_floor else ())], len(best)
+
+    def _repeats_default(self, record: TrialRecord) -> bool:
+        """Whether a trial ran the default settings to their end, whatever its seed."""
+        sample = {key: value for key, value in record.sample.items() if key != "seed"}
+        return record.status == "completed" and apply_overrides(self.cfg, sample) == self.cfg
+
+    def job(self, num_threads: int, record: TrialRecord | None = None) -> Job:
+        """What the process that evaluates and exports is told about a trial, the best unless told."""
+        best = record or self.best
+        reports = read_reports(self.folder.trials / best.trial_id)
         at = next(r for r in reports if int(r["updates"]) == best.updates)
         trials = self.curves()
         summary = training_summary(
@@ -167,6 +196,9 @@ class Dossier:
             input_hash=str(self.tree["input_hash"]),
             content_hash=str(self.tree["content_hash"]),
             num_threads=num_threads,
+            trial_id=best.trial_id,
+            selection_rate=best.scores.get(SUCCESS),
+            repeats_default=self._repeats_default(best),
         )
 
     def report_data(self, outcome: Mapping[str, Any]) -> ReportData:
@@ -238,7 +270,7 @@ class Dossier:
             eval_id=self.eval_id,
             trials=self.curves(),
             max_episode_steps=int(outcome["max_episode_steps"]),
-            checkpoints=tuple((u, self.folder.path / f / CHECKPOINT_FILE) for u, f in best.checkpoints),
+            checkpoints=tuple((u, path) for u, path in self._checkpoints(best) if path.exists()),
             experiment_yaml=self.folder.document,
             bundle=self.folder.bundle,
             evaluation=self.folder.evaluation,
@@ -246,6 +278,10 @@ class Dossier:
             tensorboard=self.folder.trials / best.trial_id if self.cfg.logger.tensorboard else None,
             log=self.folder.log if self.folder.log.exists() else None,
         )
+
+    def _checkpoints(self, record: TrialRecord) -> list[tuple[int, Path]]:
+        """(updates, file); of a trial that nobody thought would win only the last may have been kept."""
+        return [(u, self.folder.path / folder / CHECKPOINT_FILE) for u, folder in record.checkpoints]
 
     def _job_facts(self) -> JobFacts:
         created = str(self.tree["created"])

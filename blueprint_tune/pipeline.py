@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from blueprint_tune.config.identity import changed_since
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.config.searchspace import load_searchspace
 from blueprint_tune.errors import ConfigError, StorageError
+from blueprint_tune.storage.path import open_root
 from blueprint_tune.summary import summarise
 from blueprint_tune.tasks.spec import TaskSpec, bind_task
 from blueprint_tune.tuning.folder import ExperimentFolder, anchored, describe, open_folder
@@ -135,6 +136,8 @@ def _carry_on(
     changed = check_versions(folder.tree().get("provenance") or {}, folder.path) if begun else None
     if changed:
         progress.note(changed)
+    if not folder.records.exists():
+        open_root(cfg.storage).check()  # before hours are spent on what nobody will get
     progress.stage("starting Ray")
     from blueprint_tune.tuning.experiment import run_search
 
@@ -143,6 +146,7 @@ def _carry_on(
         records = run_search(cfg, folder.read()[1], folder, session, progress)
         dossier = Dossier(cfg, task, folder, folder.tree(), records).undamaged(progress.note)
         outcome = _outcome(dossier, session, progress)
+    dossier = _with_second_look(dossier, outcome)
     report(dossier, outcome, progress)
     published = publish(dossier, outcome, progress)
     return finish(dossier, outcome, published, progress.elapsed_s)
@@ -155,9 +159,28 @@ def _outcome(dossier: Dossier, session: RaySession, progress: Progress) -> dict[
     if dossier.outcome_file.exists():
         found: dict[str, Any] = json.loads(dossier.outcome_file.read_text())
         return found
-    cpus, best = session.start().home.cpus, dossier.best
+    cpus, (best, *others), eligible = session.start().home.cpus, *dossier.rivals()
     expected = closing_s(dossier.cfg, best.env_steps / best.duration_s if best.duration_s else None)
-    return prove(dossier.job(max(1, cpus)), dossier.folder, progress, cpus, expected)
+    threads = max(1, cpus)
+    rivals = [dossier.job(threads, record) for record in others]
+    job = dossier.job(threads, best)
+    return prove(job, dossier.folder, progress, cpus, expected, rivals, eligible)
+
+
+def _with_second_look(dossier: Dossier, outcome: Mapping[str, Any]) -> Dossier:
+    """The dossier whose best trial is that which was best when the best played again; it is written down."""
+    from blueprint_tune.tuning.records import save_records
+
+    rates = outcome.get("reevaluated", {})
+    if not rates:
+        return dossier
+    trials, eligible = dossier.rivals()
+    may_win = {record.trial_id for record in trials[:eligible]}
+    records = tuple(
+        replace(r, reevaluated=rates.get(r.trial_id)) if r.trial_id in may_win else r for r in dossier.records
+    )
+    save_records(dossier.folder.records, records)
+    return replace(dossier, records=records)
 
 
 def report(dossier: Dossier, outcome: Mapping[str, Any], progress: Progress) -> None:

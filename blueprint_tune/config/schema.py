@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from blueprint_tune.config.evaluation_schema import EvaluationConfig
 from blueprint_tune.config.export_schema import ExportConfig
 from blueprint_tune.config.fields import STRICT, Count, Fraction, NonNegative, Positive, Range
 from blueprint_tune.config.physics_schema import PhysicsConfig
@@ -259,35 +260,18 @@ class SweepConfig:
 
 
 @dataclass(config=STRICT)
-class SelectionConfig:
-    """The short evaluation inside training that trials are compared by."""
-
-    seed: int
-    episodes: Count
-    max_time_fraction: Annotated[float, Field(gt=0, le=0.5)]
-
-
-@dataclass(config=STRICT)
-class EvaluationConfig:
-    """The benchmark after training, and what the exported policy must match."""
-
-    name: str
-    seeds: Annotated[list[int], Field(min_length=1)]
-    episodes_per_seed: Count
-    baselines: bool
-    """Also run a zero-action and a random policy on the same starts."""
-    video: bool
-    """Also film the policy from the first start."""
-    selection: SelectionConfig
-    onnx_tolerance: Positive
-
-
-@dataclass(config=STRICT)
 class StorageConfig:
     """Where finished results are published."""
 
-    kind: Literal["local"]
+    kind: Literal["local", "gcs", "s3"] | None
+    """What ``root`` must be; null = whatever it is."""
     root: str
+    """A folder, gs://bucket/prefix or s3://bucket/prefix."""
+    endpoint: str | None = None
+    timeout_s: Positive | None = None
+    retry_s: NonNegative | None = None
+    part_mib: Annotated[int, Field(ge=5, le=1024)] | None = None
+    """S3 takes no part smaller than 5 MiB."""
 
 
 @dataclass(config=STRICT)

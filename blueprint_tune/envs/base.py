@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from blueprint_tune.config.policy_schema import PolicyConfig
+from blueprint_tune.envs.probe import Probe
 from blueprint_tune.mdp.describe import ObservationPart
 from blueprint_tune.simulators.base import Viewpoint
 
@@ -82,6 +83,14 @@ class VecEnv(ABC):
     @abstractmethod
     def step(self, actions: Tensor) -> StepResult:
         """Apply (N, A) actions, nominally in [-1, 1] (clipped by the environment)."""
+
+    @abstractmethod
+    def measure(self, num_episodes: int) -> Probe | None:
+        """Measure the episodes that the first environments have just begun, until the next reset.
+
+        To be called after :meth:`reset`; steps are slower until then, what they do is the same bit for bit.
+        None where nothing can be measured.
+        """
 
     @abstractmethod
     def configure(self, policy: PolicyConfig) -> None:

@@ -18,6 +18,8 @@ from blueprint_tune.export.onnx import OPSET, JointTargets
 from blueprint_tune.mdp.describe import ObservationPart
 from blueprint_tune.mdp.state import Catalog
 
+_TEXT = ("policy_name", "policy_id", "job_id", "scene", "robot", "input_hash", "content_hash")
+"""What of a contract is text, which the metadata keep as it is."""
 _GRIPPER = {
     "binary": "opens the gripper above 0, closes it otherwise",
     "continuous": "closes the gripper at -1, opens it at 1, in between in proportion",
@@ -114,7 +116,12 @@ def contract(cfg: ExperimentConfig, facts: PolicyFacts, joints: JointTargets | N
 
 def metadata(facts: Mapping[str, Any]) -> dict[str, str]:
     """A contract as ONNX keeps it: text as it is, everything else as JSON."""
-    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()}
+    return {key: value if key in _TEXT else json.dumps(value) for key, value in facts.items()}
+
+
+def from_metadata(said: Mapping[str, str]) -> dict[str, Any]:
+    """A contract out of what :func:`metadata` made of it. Raises ValueError for what it did not make."""
+    return {key: value if key in _TEXT else json.loads(value) for key, value in said.items()}
 
 
 def policy_config(

@@ -50,23 +50,7 @@ class Bundle:
 
     def torch_policy(self) -> DeployablePolicy:
         """The network of ``policy.pt``. Raises StorageError for one of another format."""
-        import torch
-
-        from blueprint_tune.learning.networks import DeployablePolicy, mlp
-
-        saved = torch.load(io.BytesIO(self.files["policy.pt"]), weights_only=True, map_location="cpu")
-        _check_version(saved, f"{self.where}/policy.pt")
-        architecture = self.config["architecture"]
-        sizes = [
-            self.config["observation_space"]["total_dim"],
-            *architecture["actor_hidden_dims"],
-            self.config["action_space"]["dim"],
-        ]
-        net = mlp(sizes, architecture["activation"], 1.0)
-        clip = self.config["observation_clip"]
-        policy = DeployablePolicy(net, torch.zeros(sizes[0]), torch.ones(sizes[0]), clip)
-        policy.load_state_dict(saved["state_dict"])
-        return policy.eval()
+        return read_weights(self.files["policy.pt"], f"{self.where}/policy.pt")[1]
 
 
 def load_bundle(folder: Path | StoragePath) -> Bundle:
@@ -96,6 +80,29 @@ def load_bundle(folder: Path | StoragePath) -> Bundle:
     config = json.loads(files["policy_config.json"])
     _check_version(config, str(root))
     return Bundle(str(root), files, config)
+
+
+def read_weights(content: bytes, where: str) -> tuple[dict[str, Any], DeployablePolicy]:
+    """The document ``policy_config.json`` and the network in the content of a ``policy.pt``.
+
+    Raises StorageError for a file that is damaged beyond reading or of another format.
+    """
+    import torch
+
+    from blueprint_tune.learning.networks import DeployablePolicy, mlp
+
+    try:
+        saved = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
+    except Exception as error:  # torch raises many kinds for a file that is damaged or not its own
+        raise StorageError(f"{where} is no policy, or is damaged: {str(error).splitlines()[0]}") from error
+    _check_version(saved, where)
+    config: dict[str, Any] = saved["config"]
+    architecture = config["architecture"]
+    total, dim = config["observation_space"]["total_dim"], config["action_space"]["dim"]
+    net = mlp([total, *architecture["actor_hidden_dims"], dim], architecture["activation"], 1.0)
+    policy = DeployablePolicy(net, torch.zeros(total), torch.ones(total), config["observation_clip"])
+    policy.load_state_dict(saved["state_dict"])
+    return config, policy.eval()
 
 
 def _not_a_bundle(root: StoragePath) -> StorageError:

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from blueprint_tune.config.policy_schema import ActionConfig
 from blueprint_tune.config.schema import RobotConfig
 from blueprint_tune.envs.actions import JointPositionDelta
-from blueprint_tune.errors import ExportMismatch
+from blueprint_tune.errors import ConfigError, ExportMismatch
 
 OPSET = 20
 Feeds = dict[str, NDArray[np.float32]]
@@ -219,6 +219,14 @@ def check_difference(file: str, difference: float, tolerance: float, rows: int) 
 def _batch(tensor: Tensor, size: int) -> Tensor:
     """``size`` rows, repeating from the start when there are fewer."""
     return tensor[torch.arange(size) % len(tensor)]
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """What an exported graph says of itself. Raises ConfigError for a file that is no graph."""
+    try:
+        return dict(_session(path).get_modelmeta().custom_metadata_map)
+    except Exception as error:  # onnxruntime has kinds of its own for a damaged file
+        raise ConfigError(f"{path} is no ONNX graph, or is damaged: {str(error).splitlines()[0]}") from error
 
 
 def _runner(path: Path) -> Callable[[dict[str, Tensor]], list[Tensor]]:

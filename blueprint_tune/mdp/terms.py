@@ -70,6 +70,9 @@ class Registered:
 
 
 REGISTRY: dict[str, Registered] = {}
+_CONDITIONS = {"success", "termination"}
+_ALSO = {"condition": _CONDITIONS, "metric": {"metric", "reward", *_CONDITIONS}}
+"""Kinds that several kinds of terms can be used as."""
 
 
 def term(
@@ -79,7 +82,7 @@ def term(
     frame: str | None = None,
     components: tuple[str, ...] | str = (),
 ) -> Callable[[TermFunction], TermFunction]:
-    """Register a function as a term usable as ``kinds`` (reward, observation, success, termination).
+    """Register a function as a term usable as ``kinds`` (reward, observation, success, termination, metric).
 
     ``start_margin`` (success terms) is added to the named tolerances when starts are drawn: a start
     for which the widened condition holds is drawn again. ``unit``, ``frame`` and ``components`` are those of
@@ -157,7 +160,7 @@ def _widened(value: Any) -> Any:
 
 def _fits(registered: Registered, kind: str) -> bool:
     """Whether a term can be used as a kind; a condition is whatever can mean success or an end."""
-    return bool(registered.kinds & ({"success", "termination"} if kind == "condition" else {kind}))
+    return bool(registered.kinds & _ALSO.get(kind, {kind}))
 
 
 def _usable(kind: str) -> list[str]:
