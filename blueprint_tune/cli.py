@@ -296,6 +296,20 @@ def _diff(words: list[str]) -> None:
     command.run(words)
 
 
+def _stage(name: str) -> Verb:
+    """A verb of ``stages``: one stage of the pipeline on an experiment."""
+    usage, summary = {
+        "export": ("export EXPERIMENT", "write the bundle again from the best checkpoint, and prove it"),
+        "report": ("report EXPERIMENT", "write the HTML report again"),
+        "publish": ("publish EXPERIMENT", "copy a finished experiment to storage, again or elsewhere"),
+    }[name]
+
+    def module() -> Any:
+        return importlib.import_module(f"blueprint_tune.stages.{name}")
+
+    return Verb(usage, summary, lambda words: module().run(words), lambda: str(module().HELP))
+
+
 def _help_of(package: str) -> Callable[[], str]:
     """The help of a verb that has a package of its own."""
     return lambda: str(importlib.import_module(f"blueprint_tune.{package}.command").HELP)
@@ -320,5 +334,6 @@ VERBS = {
     "diff": Verb(
         "diff A B", "how two experiments, or git revisions of conf/, differ", _diff, _help_of("comparing")
     ),
+    **{name: _stage(name) for name in ("export", "report", "publish")},
 }
 """Subcommands by name; a new one is an entry here."""
