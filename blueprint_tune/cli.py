@@ -296,26 +296,32 @@ def _diff(words: list[str]) -> None:
     command.run(words)
 
 
-def _promote(words: list[str]) -> None:
-    from blueprint_tune.registry import commands
+def _registry(name: str) -> Verb:
+    """A verb of ``registry``: what was published, and who the champion is."""
+    usage, summary = {
+        "promote": ("promote POLICY", "make a published policy its scene's champion"),
+        "list": ("list [ROOT]", "the published policies and champions"),
+        "show": ("show POLICY", "one published policy"),
+    }[name]
 
-    commands.promote(words)
+    def module() -> Any:
+        return importlib.import_module("blueprint_tune.registry.commands")
 
-
-def _list(words: list[str]) -> None:
-    from blueprint_tune.registry import commands
-
-    commands.list_published(words)
-
-
-def _show(words: list[str]) -> None:
-    from blueprint_tune.registry import commands
-
-    commands.show(words)
+    return Verb(usage, summary, lambda words: module().RUN[name](words), lambda: str(module().HELP[name]))
 
 
-def _registry_help(name: str) -> Callable[[], str]:
-    return lambda: str(getattr(importlib.import_module("blueprint_tune.registry.commands"), f"{name}_HELP"))
+def _stage(name: str) -> Verb:
+    """A verb of ``stages``: one stage of the pipeline on an experiment."""
+    usage, summary = {
+        "export": ("export EXPERIMENT", "write the bundle again from the best checkpoint, and prove it"),
+        "report": ("report EXPERIMENT", "write the HTML report again"),
+        "publish": ("publish EXPERIMENT", "copy a finished experiment to storage, again or elsewhere"),
+    }[name]
+
+    def module() -> Any:
+        return importlib.import_module(f"blueprint_tune.stages.{name}")
+
+    return Verb(usage, summary, lambda words: module().run(words), lambda: str(module().HELP))
 
 
 def _help_of(package: str) -> Callable[[], str]:
@@ -330,11 +336,7 @@ VERBS = {
     "leaderboard": Verb(
         "leaderboard [FOLDER…]", "all experiments in one table and page", _leaderboard, _leaderboard_help
     ),
-    "promote": Verb(
-        "promote POLICY", "make a published policy its scene's champion", _promote, _registry_help("PROMOTE")
-    ),
-    "list": Verb("list [ROOT]", "the published policies and champions", _list, _registry_help("LIST")),
-    "show": Verb("show POLICY", "one published policy", _show, _registry_help("SHOW")),
+    **{name: _registry(name) for name in ("promote", "list", "show")},
     "evaluate": Verb(
         "evaluate POLICY [OVERRIDES…]",
         "play the benchmark with an experiment's best, a checkpoint or a bundle",
@@ -347,5 +349,6 @@ VERBS = {
     "diff": Verb(
         "diff A B", "how two experiments, or git revisions of conf/, differ", _diff, _help_of("comparing")
     ),
+    **{name: _stage(name) for name in ("export", "report", "publish")},
 }
 """Subcommands by name; a new one is an entry here."""

@@ -10,12 +10,12 @@ import yaml
 from blueprint_tune.config import paths
 from blueprint_tune.config.curriculum import curriculum_problems
 from blueprint_tune.config.evaluation_schema import EvaluationConfig
+from blueprint_tune.config.physics_schema import PhysicsConfig
 from blueprint_tune.config.policy_schema import PolicyConfig
 from blueprint_tune.config.schema import (
     AgentConfig,
     ClusterConfig,
     ExperimentConfig,
-    PhysicsConfig,
     RobotConfig,
     StorageConfig,
 )

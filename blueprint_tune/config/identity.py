@@ -22,7 +22,17 @@ from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.config.searchspace import load_searchspace
 from blueprint_tune.config.validate import to_dict
 
-NOT_THE_QUESTION = ("name", "output_dir", "force", "preset", "searchspace", "storage", "logger", "cluster")
+NOT_THE_QUESTION = (
+    "name",
+    "output_dir",
+    "force",
+    "preset",
+    "searchspace",
+    "storage",
+    "logger",
+    "cluster",
+    "export",
+)
 """Settings that say where and how a run happens, or that are resolved into others."""
 SAME_STARTS = (
     "scene", "robot", "physics", "backend.name", "evaluation.seeds", "evaluation.episodes_per_seed",
