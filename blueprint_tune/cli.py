@@ -310,6 +310,28 @@ def _stage(name: str) -> Verb:
     return Verb(usage, summary, lambda words: module().run(words), lambda: str(module().HELP))
 
 
+def _promote(words: list[str]) -> None:
+    from blueprint_tune.registry import commands
+
+    commands.promote(words)
+
+
+def _list(words: list[str]) -> None:
+    from blueprint_tune.registry import commands
+
+    commands.list_published(words)
+
+
+def _show(words: list[str]) -> None:
+    from blueprint_tune.registry import commands
+
+    commands.show(words)
+
+
+def _registry_help(name: str) -> Callable[[], str]:
+    return lambda: str(getattr(importlib.import_module("blueprint_tune.registry.commands"), f"{name}_HELP"))
+
+
 def _help_of(package: str) -> Callable[[], str]:
     """The help of a verb that has a package of its own."""
     return lambda: str(importlib.import_module(f"blueprint_tune.{package}.command").HELP)
@@ -322,6 +344,11 @@ VERBS = {
     "leaderboard": Verb(
         "leaderboard [FOLDER…]", "all experiments in one table and page", _leaderboard, _leaderboard_help
     ),
+    "promote": Verb(
+        "promote POLICY", "make a published policy its scene's champion", _promote, _registry_help("PROMOTE")
+    ),
+    "list": Verb("list [ROOT]", "the published policies and champions", _list, _registry_help("LIST")),
+    "show": Verb("show POLICY", "one published policy", _show, _registry_help("SHOW")),
     "evaluate": Verb(
         "evaluate POLICY [OVERRIDES…]",
         "play the benchmark with an experiment's best, a checkpoint or a bundle",

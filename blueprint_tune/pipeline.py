@@ -149,6 +149,7 @@ def _carry_on(
     dossier = _with_second_look(dossier, outcome)
     report(dossier, outcome, progress)
     published = publish(dossier, outcome, progress)
+    _promote(cfg, published, progress)
     return finish(dossier, outcome, published, progress.elapsed_s)
 
 
@@ -161,10 +162,29 @@ def _outcome(dossier: Dossier, session: RaySession, progress: Progress) -> dict[
         return found
     cpus, (best, *others), eligible = session.start().home.cpus, *dossier.rivals()
     expected = closing_s(dossier.cfg, best.env_steps / best.duration_s if best.duration_s else None)
-    threads = max(1, cpus)
-    rivals = [dossier.job(threads, record) for record in others]
-    job = dossier.job(threads, best)
+    threads, champion = max(1, cpus), _champion(dossier, progress)
+    job, *rivals = (replace(dossier.job(threads, record), incumbent=champion) for record in (best, *others))
     return prove(job, dossier.folder, progress, cpus, expected, rivals, eligible)
+
+
+def _champion(dossier: Dossier, progress: Progress) -> Mapping[str, Any] | None:
+    """What the champion of scene, policy type and robot did; storage that cannot be read costs no run."""
+    from blueprint_tune.registry.of_runs import incumbent
+
+    try:
+        return incumbent(dossier.cfg, str(dossier.tree["scene_digest"]))
+    except StorageError as error:
+        progress.note(f"The evaluation is not compared with the champion: {error}")
+        return None
+
+
+def _promote(cfg: ExperimentConfig, published: PublishedPaths, progress: Progress) -> None:
+    """Put the policy forward, if ``evaluation.promote`` says so."""
+    if cfg.evaluation.promote:
+        from blueprint_tune.registry.of_runs import promote_published
+
+        progress.stage("promoting")
+        progress.note(promote_published(cfg, published.policy))
 
 
 def _with_second_look(dossier: Dossier, outcome: Mapping[str, Any]) -> Dossier:
@@ -229,6 +249,7 @@ def _offer(cfg: ExperimentConfig, task: TaskSpec, folder: ExperimentFolder, prog
     published = PublishedPaths(**saved["published"])
     if not is_published(dossier.finished_run(outcome), published):
         published = publish(dossier, outcome, progress)
+    _promote(cfg, published, progress)
     return finish(dossier, outcome, published, saved["duration_s"])
 
 

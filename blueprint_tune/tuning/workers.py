@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blueprint_tune.config.compose import apply_overrides, to_config
+from blueprint_tune.config.identity import task_digest
 from blueprint_tune.errors import ExportMismatch
 
 if TYPE_CHECKING:
@@ -244,6 +245,7 @@ class Finalist:
             robot_type=self._cfg.robot.name,
             policy_checkpoint="checkpoint_final.pt",
             timestamp=job.timestamp,
+            task_digest=task_digest(job.config, self._env.task.scene.digest),
         )
         beside = Beside(self._baselines, self._robustness, self._selection(), job.incumbent)
         write_documents(Path(job.evaluation_dir), evaluation_documents(identity, self._result, beside))
