@@ -285,6 +285,12 @@ def _diff(words: list[str]) -> None:
     command.run(words)
 
 
+def _validate(words: list[str]) -> None:
+    from blueprint_tune.validating import command
+
+    command.run(words)
+
+
 def _help_of(package: str) -> Callable[[], str]:
     """The help of a verb that has a package of its own."""
     return lambda: str(importlib.import_module(f"blueprint_tune.{package}.command").HELP)
@@ -299,6 +305,9 @@ VERBS = {
     ),
     "plan": Verb(
         "plan OVERRIDES…", "say what would run, how long and how large it is", _plan, _help_of("planning")
+    ),
+    "validate": Verb(
+        "validate PACKAGE", "what is wrong with a task package or scene", _validate, _help_of("validating")
     ),
     "diff": Verb(
         "diff A B", "how two experiments, or git revisions of conf/, differ", _diff, _help_of("comparing")

@@ -79,6 +79,8 @@ class Module:
     functions: dict[str, ast.FunctionDef] = field(compare=False)
     classes: dict[str, ast.ClassDef] = field(compare=False)
     constants: dict[str, Any] = field(compare=False)
+    nodes: tuple[ast.AST, ...] = field(compare=False)
+    """All nodes of ``tree``, in no particular order."""
 
 
 @dataclass

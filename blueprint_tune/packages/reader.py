@@ -72,7 +72,7 @@ def _digest(folder: Folder, names: list[str]) -> str:
 def _module(name: str, tree: ast.Module) -> Module:
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
-    return Module(name, tree, functions, classes, constants(tree))
+    return Module(name, tree, functions, classes, constants(tree), tuple(ast.walk(tree)))
 
 
 def _read_env(env: Module, package: Package) -> None:
