@@ -67,8 +67,9 @@ def test_train_cfg_says_what_the_template_does(generated):
 
 
 def test_of_all_36_terms_8_are_live_24_zero_3_raise_and_1_has_a_wrong_shape(tmp_path):
-    code = "import sys, json; sys.path.insert(0, sys.argv[1]); from tools.isaac_lab_tasks import reward_functions"
-    code += "; print(json.dumps(reward_functions.RewardTemplateRegistry.REWARD_TEMPLATES))"
+    code = "import sys, json; sys.path.insert(0, sys.argv[1])\n"
+    code += "from tools.isaac_lab_tasks import reward_functions as r\n"
+    code += "print(json.dumps(r.RewardTemplateRegistry.REWARD_TEMPLATES))"
     printed = subprocess.run(
         [sys.executable, "-c", code, REPO], check=True, capture_output=True, timeout=60
     ).stdout
