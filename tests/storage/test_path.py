@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from blueprint_tune.config.schema import StorageConfig
 from blueprint_tune.errors import ClaimTaken, ObjectNotFound, StorageError
 from blueprint_tune.storage import local
-from blueprint_tune.storage.path import StoragePath, check_id, open_root
+from blueprint_tune.storage.path import StoragePath, check_id, open_path, open_root
 
 OPENERS: dict[str, Callable[[Path], StoragePath]] = {
     "local": lambda folder: open_root(StorageConfig(kind="local", root=str(folder / "store"))),
@@ -74,6 +74,16 @@ def test_uploads_a_file(storage: StoragePath, tmp_path: Path) -> None:
     (storage / "jobs/big").upload(file)
     assert (storage / "jobs/big").read_bytes() == file.read_bytes()
     assert file.exists()
+
+
+def test_a_folder_comes_down_whole(storage: StoragePath, tmp_path: Path) -> None:
+    storage.put_all([("p/a", b"1"), ("p/deep/b", b"2"), ("q", b"3")])
+    files = (storage / "p").download_folder(tmp_path / "down")
+    assert files == [tmp_path / "down/a", tmp_path / "down/deep/b"]
+    assert [file.read_bytes() for file in files] == [b"1", b"2"]
+    assert sorted(p.name for p in (tmp_path / "down").rglob("*")) == ["a", "b", "deep"]
+    with pytest.raises(ObjectNotFound, match="nothing"):
+        (storage / "r").download_folder(tmp_path / "down")
 
 
 def test_walk_is_sorted_and_relative(storage: StoragePath) -> None:
@@ -161,6 +171,15 @@ def test_an_accepted_id_is_one_plain_name(value: str) -> None:
     assert Path(value).name == value
     assert value.isascii()
     assert not value.startswith(".")
+
+
+@pytest.mark.parametrize(
+    "uri", ["", "\0", "ftp://host/x", "gs://", "gs:///x", "s3://UPPER/x", "gs://user:secret@host/x"]
+)
+def test_what_is_no_place_to_store_in(uri: str) -> None:
+    with pytest.raises(StorageError, match=r"Give .*bucket/prefix") as caught:
+        open_path(uri)
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("root", ["", "  ", "a\0b"])
