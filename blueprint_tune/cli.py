@@ -107,9 +107,14 @@ def _run(words: list[str]) -> None:
         from blueprint_tune.config.axes import without_globs
 
         spelled = without_globs(spelled)
+    else:
+        from blueprint_tune.config.tree import with_package
+
+        spelled = with_package(spelled)
 
     def task(tree: Any) -> None:
-        _experiment(tree, failed if arguments.multirun else None)
+        typed = None if arguments.multirun else arguments.overrides
+        _experiment(tree, typed, failed if arguments.multirun else None)
 
     program, sys.argv = sys.argv, [sys.argv[0], *spelled, *searchpath, *flags]
     try:
@@ -171,19 +176,21 @@ def _mistakes_of_all(overrides: list[str]) -> list[str]:
     ]
 
 
-def _experiment(tree: Any, failed: list[str] | None) -> None:
+def _experiment(tree: Any, typed: list[str] | None, failed: list[str] | None) -> None:
     """Hydra's task: one composed experiment, from typed configuration to published policy.
 
-    Where it is one of several, a failure is added to ``failed`` and the next one's turn comes.
+    ``typed``: its overrides where they are not Hydra's. Where it is one of several, a failure is added to
+    ``failed`` and the next one's turn comes.
     """
     from hydra.core.hydra_config import HydraConfig
 
-    overrides = list(HydraConfig.get().overrides.task)
+    overrides = list(HydraConfig.get().overrides.task) if typed is None else typed
     try:
-        from blueprint_tune.config.compose import complete
+        from blueprint_tune.config.compose import complete, compose
         from blueprint_tune.config.tree import plain
 
-        config = complete(plain(tree), overrides)
+        of_package = any(word.startswith("scene.package=") for word in overrides)
+        config = compose(overrides) if of_package else complete(plain(tree), overrides)
         from blueprint_tune.pipeline import run_experiment
 
         run_experiment(config, overrides)
