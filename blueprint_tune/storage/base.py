@@ -32,6 +32,12 @@ class Requests:
     part_mib: int = 8
 
 
+def is_plain(path: str) -> bool:
+    """Whether each part between ``/`` is a plain name: not empty, ``.``, ``..``; no NUL, no backslash."""
+    parts = path.split("/")
+    return not any(part in ("", ".", "..") or "\0" in part or "\\" in part for part in parts)
+
+
 class Store(ABC):
     """Where objects live.
 
@@ -41,6 +47,10 @@ class Store(ABC):
 
     uri: str
     """The store's root as a user would type it, without credentials."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Ask whether results can be stored here, before hours are spent on them; nothing is written."""
 
     @abstractmethod
     def read(self, key: str) -> bytes:

@@ -28,6 +28,15 @@ class LocalStore(Store):
         self.root = root.expanduser().absolute()
         self.uri = str(self.root)
 
+    def check(self) -> None:
+        """Whether the root, or the nearest folder above it that exists, is a folder one may write to."""
+        nearest = next(path for path in (self.root, *self.root.parents) if path.exists())
+        with self._sentences("nothing can be written"):
+            if not nearest.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(nearest))
+            if not os.access(nearest, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(nearest))
+
     def read(self, key: str) -> bytes:
         """The file's content."""
         with self._sentences(f"'{key}' cannot be read"):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from blueprint_tune.errors import ObjectNotFound, StorageError
-from blueprint_tune.storage.base import Content, Requests, Store
+from blueprint_tune.storage.base import Content, Requests, Store, is_plain
 from blueprint_tune.storage.local import LocalStore
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -67,12 +67,31 @@ def open_path(uri: str, requests: Requests | None = None) -> StoragePath:
         return StoragePath(LocalStore(Path(uri)), "")
     if scheme not in _SCHEMES:
         raise StorageError(f"'{scheme}://' is not known to storage. Give {_PLACES}.")
-    bucket = rest.rstrip("/").partition("/")[0]
+    bucket, _, prefix = rest.rstrip("/").partition("/")
     if not _BUCKET.fullmatch(bucket):
         raise StorageError(
             f"'{scheme}://' is not followed by the name of a bucket. Give {scheme}://bucket/prefix."
         )
-    raise StorageError(f"{scheme}://{bucket}: buckets are not open to this version. Give a folder.")
+    root = StoragePath(_open_bucket(scheme, bucket, requests or Requests()), "")
+    return root / prefix if prefix else root
+
+
+def _open_bucket(scheme: str, bucket: str, requests: Requests) -> Store:
+    """The clients are extras, and heavy: they are imported by who opens a bucket."""
+    try:
+        if scheme == "gs":
+            from blueprint_tune.storage.gcs import GcsStore
+
+            return GcsStore(bucket, requests)
+        from blueprint_tune.storage.s3 import S3Store
+
+        return S3Store(bucket, requests)
+    except ImportError as error:
+        extra = {"gs": "gcs", "s3": "s3"}[scheme]
+        raise StorageError(
+            f"{scheme}:// needs a client that is not installed ({error.name}). "
+            f"pip install 'blueprint-tune[{extra}]'"
+        ) from error
 
 
 def check_id(kind: str, value: str) -> str:
@@ -100,13 +119,16 @@ class StoragePath:
 
     def __truediv__(self, part: str) -> StoragePath:
         """A path below this one. Raises StorageError for ``..``, absolute and empty parts."""
-        names = part.split("/")
-        if any(name in ("", ".", "..") or "\0" in name or "\\" in name for name in names):
+        if not is_plain(part):
             raise StorageError(f"{part!r} is not a path below {self}. Parts must be plain names.")
         return StoragePath(self.store, f"{self.key}/{part}" if self.key else part)
 
     def __str__(self) -> str:
         return f"{self.store.uri}/{self.key}" if self.key else self.store.uri
+
+    def check(self) -> None:
+        """Ask whether results can be stored here; nothing is written."""
+        self.store.check()
 
     def exists(self) -> bool:
         """Whether there is an object here."""

@@ -18,6 +18,7 @@ COMMANDS = {
     "startup": "start-up times, trial switch, memory",
     "sweeps": "trial switch, overhead of a trial, driver memory, restart after kill -9",
     "package-fuzz": "thousands of damaged task packages through the reader",
+    "storage": "break uploads into emulated buckets a thousand times, and let claims race",
     "readme": "put the measured table into README.md",
     "policies": "write docs/policies.md: pictures, roles, success, rewards and learning curves",
 }

@@ -9,8 +9,10 @@ import shutil
 import subprocess
 import sys
 import threading
+import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -21,14 +23,19 @@ from blueprint_tune.errors import ClaimTaken, ObjectNotFound, StorageError
 from blueprint_tune.storage import local
 from blueprint_tune.storage.path import StoragePath, check_id, open_path, open_root
 
-OPENERS: dict[str, Callable[[Path], StoragePath]] = {
-    "local": lambda folder: open_root(StorageConfig(kind="local", root=str(folder / "store"))),
-}
+STORES = ("local", "gcs", "s3")
 
 
-@pytest.fixture(params=sorted(OPENERS))
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> StoragePath:
-    return OPENERS[request.param](tmp_path)
+def local_root(folder: Path) -> StoragePath:
+    return open_root(StorageConfig(kind="local", root=str(folder / "store")))
+
+
+@pytest.fixture(params=STORES)
+def storage(request: pytest.FixtureRequest, tmp_path: Path, started: Callable[[str], Any]) -> StoragePath:
+    if request.param == "local":
+        return local_root(tmp_path)
+    root: StoragePath = started(request.param).root(uuid.uuid4().hex)
+    return root
 
 
 def test_nothing_is_created_by_opening(tmp_path: Path) -> None:
@@ -203,7 +210,7 @@ class _Full:
 
 @pytest.mark.parametrize("at", [0, 1, 2])
 def test_a_full_disk_leaves_nothing_visible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
-    root = OPENERS["local"](tmp_path)
+    root = local_root(tmp_path)
     (root / "job/.complete").write_text("earlier")
     _Full(monkeypatch, at)
     with pytest.raises(StorageError, match="disk is full") as caught:
@@ -218,7 +225,7 @@ def test_a_full_disk_leaves_nothing_visible(tmp_path: Path, monkeypatch: pytest.
 def test_the_marker_is_gone_when_moving_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
-    root = OPENERS["local"](tmp_path)
+    root = local_root(tmp_path)
     names = ["job/a", "job/b", "job/c", "job/.complete"]
     root.put_all([(name, b"old") for name in names])
     moved: list[str] = []
@@ -266,17 +273,28 @@ def test_on_a_disk_that_is_really_full(tmp_path: Path) -> None:
     assert done.returncode == 7, done.stderr
 
 
+def test_where_results_can_go_is_asked_before(storage: StoragePath) -> None:
+    storage.check()
+    assert storage.walk() == []
+
+
+def test_a_root_below_a_file_is_refused_before(tmp_path: Path) -> None:
+    (tmp_path / "store").write_text("I am a file")
+    with pytest.raises(StorageError, match=r"a file stands where a folder is needed.*Set storage\.root"):
+        (local_root(tmp_path / "store")).check()
+
+
 def test_a_root_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "store").write_text("I am a file")
     with pytest.raises(StorageError, match="a file stands where a folder is needed"):
-        (OPENERS["local"](tmp_path) / "a/b").write_text("x")
+        (local_root(tmp_path) / "a/b").write_text("x")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_root_that_is_not_writable(tmp_path: Path) -> None:
     (tmp_path / "store").mkdir(mode=0o500)
     with pytest.raises(StorageError, match="permission denied"):
-        (OPENERS["local"](tmp_path) / "a/b").write_text("x")
+        (local_root(tmp_path) / "a/b").write_text("x")
 
 
 def test_permission_denied_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -285,11 +303,11 @@ def test_permission_denied_is_a_sentence(tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(local.tempfile, "mkdtemp", refuse)
     with pytest.raises(StorageError, match=r"permission denied.*Set storage\.root"):
-        (OPENERS["local"](tmp_path) / "a").write_text("x")
+        (local_root(tmp_path) / "a").write_text("x")
 
 
 def test_a_missing_source_file_is_named(tmp_path: Path) -> None:
-    root = OPENERS["local"](tmp_path)
+    root = local_root(tmp_path)
     with pytest.raises(ObjectNotFound, match=r"gone\.pt"):
         root.put_all([("a", b"1"), ("b", tmp_path / "gone.pt")])
     assert root.walk() == []
@@ -310,7 +328,7 @@ open_root(StorageConfig(kind="local", root=sys.argv[1])).put_all([("a", b"1")])
 def test_what_a_killed_process_left_is_removed_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store, folder = OPENERS["local"](tmp_path), tmp_path / "store"
+    store, folder = local_root(tmp_path), tmp_path / "store"
     command = [sys.executable, "-c", KILLED_WHILE_PUBLISHING, str(folder)]
     assert subprocess.run(command, check=False, capture_output=True).returncode == -9
     (left,) = folder.iterdir()
