@@ -285,6 +285,17 @@ def _diff(words: list[str]) -> None:
     command.run(words)
 
 
+def _watch(words: list[str]) -> None:
+    from blueprint_tune.service import command
+
+    words, config_dir = _take_option(words, "--config-dir", "-cd")
+    if config_dir is not None:
+        from blueprint_tune.config import paths
+
+        paths.add_user_conf_dir(config_dir)
+    command.run(words)
+
+
 def _help_of(package: str) -> Callable[[], str]:
     """The help of a verb that has a package of its own."""
     return lambda: str(importlib.import_module(f"blueprint_tune.{package}.command").HELP)
@@ -299,6 +310,9 @@ VERBS = {
     ),
     "plan": Verb(
         "plan OVERRIDES…", "say what would run, how long and how large it is", _plan, _help_of("planning")
+    ),
+    "watch": Verb(
+        "watch OVERRIDES…", "train whenever a task package is complete", _watch, _help_of("service")
     ),
     "diff": Verb(
         "diff A B", "how two experiments, or git revisions of conf/, differ", _diff, _help_of("comparing")
