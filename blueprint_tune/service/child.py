@@ -6,6 +6,8 @@ breaks one job. What it has found out about the job it writes to ``facts_file``.
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -25,9 +27,7 @@ def run(job: Mapping[str, Any]) -> None:
 
 
 def _program(command: list[str]) -> None:
-    """Run a program to its end; it gets Ctrl-C when the job is to stop."""
-    import signal
-
+    """Run a program to its end; its group gets Ctrl-C, as from a terminal, when the job is to stop."""
     try:
         program = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     except OSError as error:
@@ -35,7 +35,8 @@ def _program(command: list[str]) -> None:
     try:
         status = program.wait()
     except KeyboardInterrupt:
-        program.send_signal(signal.SIGINT)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        os.killpg(0, signal.SIGINT)
         program.wait()
         raise
     if status:
