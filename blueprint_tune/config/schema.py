@@ -328,8 +328,15 @@ class EvaluationConfig:
 class StorageConfig:
     """Where finished results are published."""
 
-    kind: Literal["local"]
+    kind: Literal["local", "gcs", "s3"] | None
+    """What ``root`` must be; null = whatever it is."""
     root: str
+    """A folder, gs://bucket/prefix or s3://bucket/prefix."""
+    endpoint: str | None = None
+    timeout_s: Positive | None = None
+    retry_s: NonNegative | None = None
+    part_mib: Annotated[int, Field(ge=5, le=1024)] | None = None
+    """S3 takes no part smaller than 5 MiB."""
 
 
 @dataclass(config=STRICT)

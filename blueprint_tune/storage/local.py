@@ -28,6 +28,12 @@ class LocalStore(Store):
         self.root = root.expanduser().absolute()
         self.uri = str(self.root)
 
+    def check(self) -> None:
+        """A folder that can be made needs no asking."""
+        with self._sentences("its root cannot be used"):
+            if self.root.exists() and not self.root.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(self.root))
+
     def read(self, key: str) -> bytes:
         """The file's content."""
         with self._sentences(f"'{key}' cannot be read"):

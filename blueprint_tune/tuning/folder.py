@@ -165,7 +165,7 @@ def anchored(cfg: ExperimentConfig) -> ExperimentConfig:
         for name, hand in robot.grippers.items()
     }
     robot = dataclasses.replace(robot, model=_anchored_model(robot.model) or "", grippers=grippers)
-    if storage.kind == "local":
+    if "://" not in storage.root:
         storage = dataclasses.replace(storage, root=str(Path(storage.root).expanduser().absolute()))
     output_dir = str(Path(cfg.output_dir).expanduser().absolute())
     return dataclasses.replace(cfg, scene=scene, robot=robot, storage=storage, output_dir=output_dir)
