@@ -11,12 +11,12 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from blueprint_tune.errors import BlueprintTuneError, TaskPackageError
-from blueprint_tune.storage.path import check_id
+from blueprint_tune.errors import BlueprintTuneError, StorageError, TaskPackageError
+from blueprint_tune.storage.path import StoragePath, check_id
 
 MARKER = ".isaac_lab_complete"
 MARKER_BYTES = 1 << 20
@@ -59,17 +59,19 @@ def scene_of(key: str) -> str | None:
     return check_id("scene id", place["scene"]) if place else None
 
 
-def scenes_in(keys: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Scenes that have a marker, sorted, and sentences about those whose ids are refused."""
-    scenes, refused = set[str](), list[str]()
-    for key in keys:
+def scenes_below(root: StoragePath) -> tuple[list[str], list[str]]:
+    """Scenes that may have a marker, sorted, and sentences about those that have one under an unsafe id.
+
+    Raises StorageError when storage refuses.
+    """
+    scenes, refused = list[str](), list[str]()
+    for name in (root / "scenes").folders():
         try:
-            scene = scene_of(key)
-        except BlueprintTuneError as error:
-            refused.append(str(error))
-        else:
-            scenes |= {scene} if scene else set()
-    return sorted(scenes), refused
+            scenes.append(check_id("scene id", name))
+        except StorageError as error:
+            if (root / "scenes" / name / "isaac_lab" / MARKER).exists():
+                refused.append(str(error))
+    return scenes, refused
 
 
 def parse_marker(scene_id: str, content: bytes) -> Marker:

@@ -16,7 +16,7 @@ from blueprint_tune.service.heart import Heart
 from blueprint_tune.service.jobs import Ended, Job, claim, finish, give_up, hopeless, start, tend
 from blueprint_tune.service.lease import Observer
 from blueprint_tune.service.look import Look, asked_by, look, rank
-from blueprint_tune.service.marker import scenes_in
+from blueprint_tune.service.marker import scenes_below
 from blueprint_tune.service.push import push_server
 from blueprint_tune.service.settings import Place, WatchSettings
 
@@ -114,8 +114,7 @@ class Watch:
         if self._mode.once and self._looked:  # what came after the first look is another time's
             self._look_at(list(self._elsewhere))
             return
-        keys = (self._place.root / "scenes").walk()
-        scenes, refused = scenes_in(f"scenes/{key}" for key in keys)
+        scenes, refused = scenes_below(self._place.root)
         for sentence in refused:
             self._say("", sentence)
         self._look_at(scenes)
@@ -234,7 +233,7 @@ class Watch:
 
 def overview(place: Place, settings: WatchSettings, words: Sequence[str]) -> list[Look]:
     """Every scene that has a marker, those first that wait, in their order. Nothing is written."""
-    scenes, _ = scenes_in(f"scenes/{key}" for key in (place.root / "scenes").walk())
+    scenes, _ = scenes_below(place.root)
     observer = Observer(settings.lease_s)
     asked = asked_by(words, settings)
     found = [look(place.root, scene_id, asked, observer, {}) for scene_id in scenes]

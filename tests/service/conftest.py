@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +21,38 @@ from blueprint_tune.service.marker import marker_key
 from blueprint_tune.storage.path import StoragePath, open_root
 
 ROOT = Path(__file__).parents[2]
+if str(ROOT / "scripts") not in sys.path:
+    sys.path.insert(0, str(ROOT / "scripts"))
+
+from benchlib.buckets import Bucket, bucket  # noqa: E402
+
 FAST = ("watch.poll_s=0.3", "watch.heartbeat_s=0.2", "watch.lease_s=3", "watch.stop_s=20")
 
 
+@pytest.fixture(scope="session")
+def started() -> Iterator[Callable[[str], Bucket]]:
+    """started(kind) -> the session's emulator of that kind, found through the environment."""
+    running: dict[str, Bucket] = {}
+    with ExitStack() as stack, pytest.MonkeyPatch.context() as environment:
+
+        def start(kind: str) -> Bucket:
+            if kind not in running:
+                running[kind] = stack.enter_context(bucket(kind))
+                for name, value in running[kind].environment().items():
+                    environment.setenv(name, value)
+            return running[kind]
+
+        yield start
+
+
 @pytest.fixture
-def root(tmp_path: Path) -> StoragePath:
-    return open_root(StorageConfig(kind="local", root=str(tmp_path / "store")))
+def root(request: pytest.FixtureRequest, tmp_path: Path) -> StoragePath:
+    """The root of a store that holds nothing: a folder, or what an indirect parameter names."""
+    kind = getattr(request, "param", "local")
+    if kind == "local":
+        return open_root(StorageConfig(kind="local", root=str(tmp_path / "store")))
+    found: StoragePath = request.getfixturevalue("started")(kind).root(uuid.uuid4().hex)
+    return found
 
 
 @pytest.fixture
@@ -56,12 +84,12 @@ def statuses(root: StoragePath) -> Callable[[str], dict[str, dict[str, Any]]]:
 
 
 @pytest.fixture
-def watcher(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def watcher(tmp_path: Path, root: StoragePath) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """watcher(*words) -> a watcher's process over ``root``; it is killed after the test if it still runs."""
     started: list[subprocess.Popen[str]] = []
 
     def start(*words: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "blueprint_tune", "watch", "storage.root=store", *FAST, *words]
+        command = [sys.executable, "-m", "blueprint_tune", "watch", f"storage.root={root}", *FAST, *words]
         started.append(
             subprocess.Popen(
                 command,

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Event
 
 import pytest
 
@@ -21,6 +23,8 @@ from blueprint_tune.service.lease import (
 from blueprint_tune.storage.path import StoragePath
 
 LEASE_S = 10.0
+STORES = ("local", "gcs", "s3")
+every_store = pytest.mark.parametrize("root", STORES, indirect=True)
 
 
 def taken(root: StoragePath, request: str = "r1") -> tuple[StoragePath, Claim]:
@@ -34,6 +38,7 @@ def test_a_claim_is_read_as_it_was_taken(root: StoragePath) -> None:
     assert (mine.attempts, mine.beat, mine.request) == (1, 0, "r1")
 
 
+@every_store
 def test_a_claim_that_moved_since_it_was_judged_cannot_be_taken(root: StoragePath) -> None:
     path, mine = taken(root)
     judged = read_claim(path)
@@ -44,6 +49,7 @@ def test_a_claim_that_moved_since_it_was_judged_cannot_be_taken(root: StoragePat
         take(path, Seen(None, None), "r1")
 
 
+@every_store
 def test_who_was_taken_over_notices_whatever_it_does_next(root: StoragePath) -> None:
     path, mine = taken(root)
     other = take(path, read_claim(path), "r1")
@@ -139,8 +145,11 @@ def test_a_damaged_claim_is_said_and_not_overwritten(root: StoragePath) -> None:
         read_claim(path)
 
 
-def _race(root: StoragePath, scenes: list[str], go: object, won: Queue[str]) -> None:
-    go.wait()  # type: ignore[attr-defined]
+def _race(
+    root: StoragePath, scenes: list[str], environment: dict[str, str], go: Event, won: Queue[str]
+) -> None:
+    os.environ.update(environment)
+    go.wait()
     for scene in scenes:
         path = claim_path(root, scene)
         try:
@@ -150,11 +159,18 @@ def _race(root: StoragePath, scenes: list[str], go: object, won: Queue[str]) -> 
         won.put(scene)
 
 
-def test_of_20_processes_racing_for_200_claims_one_gets_each(root: StoragePath) -> None:
-    processes = multiprocessing.get_context("spawn")
+@pytest.mark.parametrize(
+    ("root", "watchers", "markers"), [("local", 20, 200), ("gcs", 6, 30), ("s3", 6, 30)], indirect=["root"]
+)
+def test_of_racing_processes_one_gets_each_claim(root: StoragePath, watchers: int, markers: int) -> None:
+    processes = multiprocessing.get_context("forkserver")  # forks what is imported already, and no threads
+    processes.set_forkserver_preload(["pytest", "blueprint_tune.service.heart"])
     go, won = processes.Event(), processes.Queue()
-    scenes = [f"s{n}" for n in range(200)]
-    racers = [processes.Process(target=_race, args=(root, scenes, go, won)) for _ in range(20)]
+    scenes = [f"s{n}" for n in range(markers)]
+    racers = [
+        processes.Process(target=_race, args=(root, scenes, dict(os.environ), go, won))
+        for _ in range(watchers)
+    ]
     for racer in racers:
         racer.start()
     go.set()

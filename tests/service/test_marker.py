@@ -7,7 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from blueprint_tune.errors import StorageError, TaskPackageError
-from blueprint_tune.service.marker import marker_key, parse_marker, request_of, scene_of, scenes_in
+from blueprint_tune.service.marker import marker_key, parse_marker, request_of, scene_of, scenes_below
+from blueprint_tune.storage.path import StoragePath
 
 SPECIFIED = {
     "scene_id": "kitchen_001",
@@ -126,9 +127,11 @@ def test_a_scene_is_found_at_its_own_key_or_not_at_all(scene: str) -> None:
     assert marker_key(scene) == f"scenes/{scene}/isaac_lab/.isaac_lab_complete"
 
 
-def test_scenes_are_listed_and_bad_ones_told() -> None:
-    keys = [f"scenes/{name}/isaac_lab/.isaac_lab_complete" for name in ("b", "a", "-bad", "b")]
-    scenes, refused = scenes_in([*keys, "scenes/c/isaac_lab/env_cfg.py"])
+def test_scenes_are_listed_and_bad_ones_told(root: StoragePath) -> None:
+    for name in ("b", "a", "-bad"):
+        (root / f"scenes/{name}/isaac_lab/.isaac_lab_complete").write_bytes(b"{}")
+    (root / "scenes/-unfinished/isaac_lab/env_cfg.py").write_bytes(b"")
+    scenes, refused = scenes_below(root)
     assert scenes == ["a", "b"]
     assert len(refused) == 1
     assert "-bad" in refused[0]

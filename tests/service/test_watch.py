@@ -34,6 +34,7 @@ SETTINGS = WatchSettings(
     command=["sh", "-c", "echo $2 >> ran.txt"],  # $2 is scene.id=…, after +scene=package and the package
 )
 SLOW = ["sh", "-c", "echo begun >> begun.txt; sleep 60"]
+every_store = pytest.mark.parametrize("root", ["local", "gcs", "s3"], indirect=True)
 Put = Callable[..., None]
 Statuses = Callable[[str], dict[str, dict[str, Any]]]
 Watcher = Callable[..., "subprocess.Popen[str]"]
@@ -73,6 +74,7 @@ def until(true: Callable[[], object], timeout_s: float = 60) -> None:
         time.sleep(0.05)
 
 
+@every_store
 def test_each_package_is_trained_once(once: Callable[..., Watch], put: Put, statuses: Statuses) -> None:
     put("a", policy_id="drawer_manipulation")
     put("b")
@@ -181,6 +183,7 @@ def test_a_job_that_watchers_keep_dying_over_has_failed(
     assert [status["status"] for status in statuses("a").values()] == ["failed"]
 
 
+@every_store
 def test_a_watcher_that_is_killed_loses_and_repeats_nothing(
     watcher: Watcher, once: Callable[..., Watch], put: Put, root: StoragePath, statuses: Statuses
 ) -> None:
