@@ -1,0 +1,66 @@
+"""From a marker to a published policy: the whole way, with a real training."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blueprint_tune.config.paths import assets_dir
+from blueprint_tune.errors import BlueprintTuneError
+from blueprint_tune.service.command import run
+from blueprint_tune.storage.path import StoragePath
+
+WORDS = [
+    "storage.root=store",
+    "preset=smoke",
+    "backend=pointmass",
+    "agent.policy_hidden_dims=[16]",
+    "agent.value_hidden_dims=[16]",
+    "evaluation.baselines=false",
+    "--once",
+]
+
+
+def test_a_package_becomes_a_published_policy_once(
+    root: StoragePath,
+    put: Callable[..., None],
+    statuses: Callable[[str], dict[str, dict[str, Any]]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    put("my_kitchen", policy_id="dexterous_pick_place", robot_type="franka", runtime_validated=False)
+    manifest = tmp_path / "store/scenes/my_kitchen/assets/scene_manifest.json"
+    manifest.parent.mkdir(parents=True)
+    shutil.copy(assets_dir() / "scenes/kitchen_001/scene_manifest.json", manifest)
+
+    run(WORDS)
+    ((job_id, status),) = statuses("my_kitchen").items()
+    assert (status["status"], status["num_trials"], status["policy_id"]) == (
+        "completed",
+        1,
+        "dexterous_pick_place",
+    )
+    training = root / "scenes/my_kitchen/rl_training"
+    marker = json.loads((training / ".rl_training_complete").read_bytes())
+    assert (marker["scene_id"], marker["job_id"]) == ("my_kitchen", job_id)
+    assert (training / marker["policy_path"]).exists()
+    assert f"my_kitchen  completed: as {job_id}" in capsys.readouterr().out
+
+    put("my_kitchen", policy_id="dexterous_pick_place", robot_type="franka", completed_at="later")
+    run(WORDS)
+    assert "the same input was trained before" in capsys.readouterr().out
+    assert list(statuses("my_kitchen")) == [job_id]
+
+    put("my_kitchen", policy_id="dexterous_pick_place", robot_type="franke")
+    with pytest.raises(BlueprintTuneError, match="Not trained"):
+        run(WORDS)
+    (refused,) = (status for job, status in statuses("my_kitchen").items() if job != job_id)
+    assert refused["status"] == "failed"
+    assert "franke" in refused["error"]
