@@ -25,6 +25,7 @@ from blueprint_tune.storage.base import Content, Requests, Store, is_plain
 from blueprint_tune.storage.retry import Fault, Refused, persist
 
 Result = TypeVar("Result")
+BROKEN = "the connection broke"
 ABSENT = ""
 """The version of an object that is not there."""
 _MARKS = 32
@@ -220,7 +221,7 @@ class BucketStore(Store):
         if fault.kind == "unknown":
             return StorageError(f"{start}{fault.text} {self.credentials_advice}")
         if fault.kind == "unreachable":
-            return StorageError(f"{start}the server cannot be reached: {fault.text} Is the endpoint right?")
+            return StorageError(f"{start}the server cannot be reached: {fault.text}. Is the endpoint right?")
         tried = f" for {self.requests.retry_s:g} s (storage.retry_s)" if fault.kind == "passing" else ""
         return StorageError(f"{start}{fault.text}{tried}.")
 

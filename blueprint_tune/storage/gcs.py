@@ -21,6 +21,7 @@ from google.cloud.storage.exceptions import DataCorruption
 from blueprint_tune.storage.base import Content, Requests
 from blueprint_tune.storage.bucket import (
     ABSENT,
+    BROKEN,
     BucketStore,
     Damaged,
     Entry,
@@ -33,7 +34,13 @@ from blueprint_tune.storage.retry import Fault, Refused
 _PASSING = (408, 429, 500, 502, 503, 504)
 _DAMAGED = re.compile(r"(?i)(crc32c|md5).*match")
 _NOBODY = re.compile(r"(?i)refused|resolve|unreachable|ConnectTimeout")
+_ASKED = re.compile(r"^[A-Z]+ https?://\S+ ")
+"""How google-api-core begins: the request, whose URL may be a session's key."""
 _RANGE = re.compile(r"bytes=0-(\d+)")
+
+
+_Answer = int | dict[str, Any]
+"""Of an upload session: how many bytes have arrived, or the object that they became."""
 
 
 class _Changed(Exception):
@@ -107,7 +114,7 @@ class GcsStore(BucketStore):
             blob.upload_from_string(
                 whole, _TYPE, if_generation_match=condition, checksum="crc32c", **self._once
             )
-            _compare(blob.crc32c, _crc32c(whole))
+            _compare(blob.crc32c, _crc32c(whole), blob.metadata, metadata)
 
     def names(self, prefix: str, limit: int | None = None) -> list[str]:
         """From pages of a listing."""
@@ -134,20 +141,21 @@ class GcsStore(BucketStore):
         size, checksum = size_of(file), _crc32c(file)
         blob.crc32c = checksum  # the server refuses what arrives otherwise
         url = blob.create_resumable_upload_session(_TYPE, size, if_generation_match=condition, **self._once)
-        sent: int | None = 0
+        answer: _Answer = 0
         try:
-            while sent is not None:
-                sent = self._put_part(url, file, sent, size)
+            while isinstance(answer, int):
+                answer = self._put_part(url, file, answer, size)
         except _SessionLost as error:
             raise Damaged(str(error)) from error
+        _compare(answer.get("crc32c"), checksum, answer.get("metadata"), blob.metadata)
 
-    def _put_part(self, url: str, file: Path, start: int, size: int) -> int | None:
-        """Send one part; how many bytes have arrived now, None when the object is complete."""
+    def _put_part(self, url: str, file: Path, start: int, size: int) -> _Answer:
+        """Send one part of the file."""
         if start >= size:
             raise _SessionLost("the upload session has every byte, and makes no object of them")
         again = False
 
-        def attempt() -> int | None:
+        def attempt() -> _Answer:
             nonlocal again
             if again and (arrived := self._send(url, b"", f"bytes */{size}")) != start:
                 return arrived
@@ -157,7 +165,7 @@ class GcsStore(BucketStore):
 
         return self._persist(f"'{file.name}'", attempt)
 
-    def _send(self, url: str, part: bytes, content_range: str) -> int | None:
+    def _send(self, url: str, part: bytes, content_range: str) -> _Answer:
         """The session's URL is its own permission: no credentials are sent along."""
         answer = http.put(
             url,
@@ -173,29 +181,37 @@ class GcsStore(BucketStore):
             raise _SessionLost(f"the upload session ended with {answer.status_code}")
         if answer.status_code not in (200, 201):
             raise api.from_http_response(answer)
-        return None
+        resource: dict[str, Any] = answer.json()
+        return resource
 
     def fault_of(self, error: Exception) -> Fault | None:
         """From exceptions of requests, google-auth and google-api-core."""
         if isinstance(error, Refused):
             return error.fault
         if isinstance(error, (http.ConnectionError, http.Timeout, auth.TransportError)):
-            unreachable = _NOBODY.search(str(error)) is not None
-            return Fault("unreachable" if unreachable else "passing", _line(error))
+            return self._fault_on_the_way(error)
         if isinstance(error, (http.RequestException, DataCorruption, _Changed)):
-            return Fault("passing", _line(error))
+            return Fault("passing", BROKEN if isinstance(error, http.RequestException) else _line(error))
         if isinstance(error, auth.GoogleAuthError):
             return Fault("unknown", _line(error))
         if isinstance(error, api.GoogleAPICallError):
             return _fault_of_status(error.code, error.message or str(error))
         return None
 
+    def _fault_on_the_way(self, error: Exception) -> Fault:
+        if _NOBODY.search(str(error)):
+            asked = getattr(error, "request", None)
+            server = urlsplit(asked.url).netloc if asked is not None and asked.url else "the server"
+            return Fault("unreachable", f"{server} does not answer")
+        waited = isinstance(error, http.Timeout)
+        return Fault("passing", f"no answer within {self.requests.timeout_s:g} s" if waited else BROKEN)
+
 
 _TYPE = "application/octet-stream"
 
 
 def _fault_of_status(status: int | None, text: str) -> Fault:
-    text = text.partition("\n")[0][:300]
+    text = _ASKED.sub("", text.partition("\n")[0])[:300]
     if status in _PASSING or (status == 400 and _DAMAGED.search(text)):
         return Fault("passing", f"the server answered {status}")
     if status == 404:
@@ -223,16 +239,14 @@ def _crc32c(content: Content) -> str:
     return base64.b64encode(checksum.digest()).decode()
 
 
-def _compare(theirs: str | None, ours: str) -> None:
-    if theirs != ours:
-        raise Damaged("what the bucket holds does not have the checksum (CRC-32C) of what was sent")
+def _compare(
+    theirs: str | None, ours: str, held: Mapping[str, str] | None, sent: Mapping[str, str] | None
+) -> None:
+    """No checksum of Google's covers the metadata, which holds ours."""
+    if theirs != ours or (held or {}) != (sent or {}):
+        raise Damaged("what the bucket holds is not what was sent")
 
 
 def _line(error: Exception) -> str:
-    """One short line, without the query of a URL, which may be a session's key."""
-    asked = getattr(error, "request", None)
-    where = f" ({urlsplit(asked.url).netloc})" if asked is not None and asked.url else ""
-    if found := _NOBODY.search(str(error)):
-        return f"{found[0].lower()}{where}"
-    text = re.sub(r"[?]\S+", "", str(error).partition("\n")[0])
-    return f"{text[:160]}{where}"
+    """Its first line, short."""
+    return str(error).partition("\n")[0][:200]

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 import boto3
 from botocore import exceptions as boto
@@ -16,6 +17,7 @@ from botocore.config import Config
 from blueprint_tune.storage.base import Content, Requests
 from blueprint_tune.storage.bucket import (
     ABSENT,
+    BROKEN,
     BucketStore,
     Damaged,
     Entry,
@@ -52,7 +54,7 @@ class S3Store(BucketStore):
         "read": "s3:GetObject (or s3:ListBucket, without which S3 says so of what is not there)",
         "list": "s3:ListBucket",
         "write": "s3:PutObject",
-        "delete": "s3:DeleteObject",
+        "delete": "s3:DeleteObject (with s3:GetObject)",
     }
     credentials_advice = (
         "Run 'aws configure' or 'aws sso login', or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
@@ -157,9 +159,11 @@ class S3Store(BucketStore):
         if isinstance(error, boto.ClientError):
             return _fault_of_answer(error.response)
         if isinstance(error, _UNREACHABLE):
-            return Fault("unreachable", str(error))
+            return Fault("unreachable", f"{urlsplit(self._client.meta.endpoint_url).netloc} does not answer")
+        if isinstance(error, boto.ReadTimeoutError):
+            return Fault("passing", f"no answer within {self.requests.timeout_s:g} s")
         if isinstance(error, _RESETS):
-            return Fault("passing", str(error).partition("\n")[0][:200])
+            return Fault("passing", BROKEN)
         if isinstance(
             error, (boto.NoCredentialsError, boto.PartialCredentialsError, boto.TokenRetrievalError)
         ):

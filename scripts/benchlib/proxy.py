@@ -22,7 +22,7 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 FAULTS = ("reset before", "reset after", "503", "429", "truncated", "damaged", "stall")
 """What can happen to a request: its connection is reset before or after the server has seen it, an answer
-that asks to wait, a body that ends half way, a body with a wrong byte, no answer in time."""
+that asks to wait (any status will do), a body that ends half way or has a wrong byte, no answer in time."""
 
 Plan = Callable[[str, str, int], str | None]
 """(method, path with query, bytes of the body) -> a fault, or None; called once a request, one at a time."""
@@ -86,7 +86,7 @@ def _serve(handler: BaseHTTPRequestHandler, proxy: Proxy) -> None:
         handler.end_headers()
     body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
     fault = proxy.next_fault(handler.command, handler.path, len(body))
-    if fault in ("503", "429"):
+    if fault is not None and fault.isdigit():
         _answer(handler, int(fault), [], b"")
         return
     if fault == "stall":
@@ -95,11 +95,8 @@ def _serve(handler: BaseHTTPRequestHandler, proxy: Proxy) -> None:
         _reset(handler)
         return
     if fault == "damaged" and body:
-        body = (
-            body[:-40] + bytes([body[-40] ^ 1]) + body[-39:]
-            if len(body) > 40
-            else bytes([body[0] ^ 1]) + body[1:]
-        )
+        at = max(len(body) - 60, 0)  # of multipart/related: before the last boundary
+        body = body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :]
     cut = len(body) // 2 if fault == "truncated" and body else None
     status, headers, content = proxy.rules.forward(
         handler.command, handler.path, dict(handler.headers), body, cut
@@ -176,7 +173,10 @@ class Rules:
 
 
 class GcsRules(Rules):
-    """``ifGenerationMatch`` of uploads, sessions, downloads and deletions, one writer at a time."""
+    """``ifGenerationMatch`` of uploads, sessions, downloads and deletions, one writer at a time.
+
+    A session that has no byte yet says so by no Range at all, where the emulator says ``bytes=0-0``.
+    """
 
     def __init__(self, upstream: int) -> None:
         super().__init__(upstream)
@@ -203,6 +203,9 @@ class GcsRules(Rules):
                     error = {"code": 412, "message": "At least one of the pre-conditions did not hold."}
                     return 412, [("Content-Type", "application/json")], json.dumps({"error": error}).encode()
             answer = super().forward(method, path, headers, body, cut)
+        if answer[0] == 308:
+            kept = [(name, value) for name, value in answer[1] if value != "bytes=0-0"]
+            answer = (308, kept, answer[2])
         location = {key.lower(): value for key, value in answer[1]}.get("location")
         if location and wanted is not None:
             upload_id = parse_qs(urlsplit(location).query)["upload_id"][0]
