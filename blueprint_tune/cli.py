@@ -107,9 +107,14 @@ def _run(words: list[str]) -> None:
         from blueprint_tune.config.axes import without_globs
 
         spelled = without_globs(spelled)
+    else:
+        from blueprint_tune.config.tree import with_package
+
+        spelled = with_package(spelled)
 
     def task(tree: Any) -> None:
-        _experiment(tree, failed if arguments.multirun else None)
+        typed = None if arguments.multirun else arguments.overrides
+        _experiment(tree, typed, failed if arguments.multirun else None)
 
     program, sys.argv = sys.argv, [sys.argv[0], *spelled, *searchpath, *flags]
     try:
@@ -171,19 +176,21 @@ def _mistakes_of_all(overrides: list[str]) -> list[str]:
     ]
 
 
-def _experiment(tree: Any, failed: list[str] | None) -> None:
+def _experiment(tree: Any, typed: list[str] | None, failed: list[str] | None) -> None:
     """Hydra's task: one composed experiment, from typed configuration to published policy.
 
-    Where it is one of several, a failure is added to ``failed`` and the next one's turn comes.
+    ``typed``: its overrides where they are not Hydra's. Where it is one of several, a failure is added to
+    ``failed`` and the next one's turn comes.
     """
     from hydra.core.hydra_config import HydraConfig
 
-    overrides = list(HydraConfig.get().overrides.task)
+    overrides = list(HydraConfig.get().overrides.task) if typed is None else typed
     try:
-        from blueprint_tune.config.compose import complete
+        from blueprint_tune.config.compose import complete, compose
         from blueprint_tune.config.tree import plain
 
-        config = complete(plain(tree), overrides)
+        of_package = any(word.startswith("scene.package=") for word in overrides)
+        config = compose(overrides) if of_package else complete(plain(tree), overrides)
         from blueprint_tune.pipeline import run_experiment
 
         run_experiment(config, overrides)
@@ -296,6 +303,12 @@ def _watch(words: list[str]) -> None:
     command.run(words)
 
 
+def _validate(words: list[str]) -> None:
+    from blueprint_tune.validating import command
+
+    command.run(words)
+
+
 def _help_of(package: str) -> Callable[[], str]:
     """The help of a verb that has a package of its own."""
     return lambda: str(importlib.import_module(f"blueprint_tune.{package}.command").HELP)
@@ -310,6 +323,9 @@ VERBS = {
     ),
     "plan": Verb(
         "plan OVERRIDES…", "say what would run, how long and how large it is", _plan, _help_of("planning")
+    ),
+    "validate": Verb(
+        "validate PACKAGE", "what is wrong with a task package or scene", _validate, _help_of("validating")
     ),
     "watch": Verb(
         "watch OVERRIDES…", "train whenever a task package is complete", _watch, _help_of("service")

@@ -110,7 +110,12 @@ def _question(config: ExperimentConfig, scene_digest: str) -> dict[str, Any]:
     """Resolved settings with files by their content instead of their path."""
     tree = {key: value for key, value in to_dict(config).items() if key not in NOT_THE_QUESTION}
     tree["sweep"] = {key: value for key, value in tree["sweep"].items() if key not in _NOT_OF_A_SWEEP}
-    tree["scene"] = {**tree["scene"], "manifest": None, "digest": scene_digest}
+    told: dict[str, Any] = {
+        "manifest": None,
+        "package": None,
+        "adaptations": [],
+    }  # the digest is of what lies there
+    tree["scene"] = {**tree["scene"], **told, "digest": scene_digest}
     robot = tree["robot"]
     robot["model"] = _robot_digest(config.robot.model)
     for gripper in filter(None, robot["grippers"].values()):

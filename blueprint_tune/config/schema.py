@@ -25,6 +25,10 @@ class SceneConfig:
     up_axis: Literal["auto", "y", "z"]
     robot_base: Annotated[list[float], Field(min_length=4, max_length=4)] | None
     """x, y, z in metres and yaw in radians, in the scene's z-up frame; null = placed automatically."""
+    package: str | None = None
+    """Folder of the task package that the experiment comes from."""
+    adaptations: list[str] = Field(default_factory=list)
+    """What was made of the package where it cannot be taken as it is, a sentence each."""
 
 
 @dataclass(config=STRICT)

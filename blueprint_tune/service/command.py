@@ -16,7 +16,7 @@ blueprint-tune watch OVERRIDES… [--once] [--dry-run] [--retry-failed] [--push-
 
 Train whenever a task package is complete: scenes/{id}/isaac_lab/.isaac_lab_complete appears or changes below
 storage.root. The result is published to scenes/{id}/rl_training below the same root. OVERRIDES are every
-job's; a marker's policy_id and robot_type are used where they leave them open.
+job's and win over what the package says (policy, robot, settings of learning).
 
   blueprint-tune watch storage.root=/data/blueprint preset=quick
   blueprint-tune watch storage.root=/data/blueprint watch.jobs_at_once=2 sweep=asha
