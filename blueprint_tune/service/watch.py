@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from blueprint_tune.errors import BlueprintTuneError, StorageError
-from blueprint_tune.service.heart import Heart
+from blueprint_tune.errors import BlueprintTuneError, ConfigError, StorageError
+from blueprint_tune.service.heart import Heart, Held
 from blueprint_tune.service.jobs import Ended, Job, claim, finish, give_up, hopeless, start, tend
 from blueprint_tune.service.lease import Observer
 from blueprint_tune.service.look import Look, asked_by, look, rank
-from blueprint_tune.service.marker import scenes_below
+from blueprint_tune.service.marker import Marker, scenes_below
 from blueprint_tune.service.push import push_server
 from blueprint_tune.service.settings import Place, WatchSettings
 
@@ -117,6 +117,8 @@ class Watch:
         scenes, refused = scenes_below(self._place.root)
         for sentence in refused:
             self._say("", sentence)
+        if not scenes:
+            self._say("", f"there is no scene in {self._place.root / 'scenes'}")
         self._look_at(scenes)
         self._looked = True
         self._count()
@@ -157,18 +159,27 @@ class Watch:
             if (found := self._waiting.pop(scene_id, None)) is None:
                 continue
             held = claim(self._place, found, self._settings)
-            if held is None:
-                continue
-            assert found.marker is not None
-            self._retried.add(found.request)
-            if (reason := hopeless(held, found.marker, self._settings)) is not None:
-                self._tell_end(give_up(self._place, held, found.marker, reason))
-                continue
-            job = start(self._place, held, found.marker, self._words, self._settings)
-            heart.hold(held)
-            self._running.append(job)
-            self._say(scene_id, f"training; its log is {job.process.log}")
-            self._count()
+            if held is not None and found.marker is not None:
+                self._retried.add(found.request)
+                self._work_on(found.marker, held, heart)
+                self._count()
+
+    def _work_on(self, marker: Marker, held: Held, heart: Heart) -> None:
+        """Start a job whose claim is ours, unless there is no sense in it."""
+        if (reason := hopeless(held, marker, self._settings)) is not None:
+            self._tell_end(give_up(self._place, held, marker, reason))
+            return
+        try:
+            job = start(self._place, held, marker, self._words, self._settings)
+        except OSError as error:
+            held.let_go()
+            raise ConfigError(
+                f"output_dir={self._place.output_dir}: the job's log cannot be written "
+                f"({error.strerror or error}). Choose a folder you may write to: output_dir=…"
+            ) from error
+        heart.hold(held)
+        self._running.append(job)
+        self._say(marker.scene_id, f"training; its log is {job.process.log}")
 
     def _tend(self, heart: Heart) -> None:
         """See to what runs, and write down what has ended."""

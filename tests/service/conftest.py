@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -25,6 +26,14 @@ if str(ROOT / "scripts") not in sys.path:
     sys.path.insert(0, str(ROOT / "scripts"))
 
 from benchlib.buckets import Bucket, bucket  # noqa: E402
+
+_packages = importlib.util.spec_from_file_location("packages_conftest", ROOT / "tests/packages/conftest.py")
+assert _packages is not None
+assert _packages.loader is not None
+_module = importlib.util.module_from_spec(_packages)
+_packages.loader.exec_module(_module)
+package = _module.package
+"""package(policy, …) -> the folder of a task package as upstream writes it."""
 
 FAST = ("watch.poll_s=0.3", "watch.heartbeat_s=0.2", "watch.lease_s=3", "watch.stop_s=20")
 

@@ -28,17 +28,18 @@ WORDS = [
 
 def test_a_package_becomes_a_published_policy_once(
     root: StoragePath,
-    put: Callable[..., None],
+    package: Callable[..., Path],
     statuses: Callable[[str], dict[str, dict[str, Any]]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    put("my_kitchen", policy_id="dexterous_pick_place", robot_type="franka", runtime_validated=False)
-    manifest = tmp_path / "store/scenes/my_kitchen/assets/scene_manifest.json"
-    manifest.parent.mkdir(parents=True)
-    shutil.copy(assets_dir() / "scenes/kitchen_001/scene_manifest.json", manifest)
+    scene = tmp_path / "store/scenes/my_kitchen"
+    shutil.copytree(package("dexterous_pick_place"), scene / "isaac_lab")
+    (scene / "assets").mkdir()
+    shutil.copy(assets_dir() / "scenes/kitchen_001/scene_manifest.json", scene / "assets")
+    completed = scene / "isaac_lab/.isaac_lab_complete"
 
     run(WORDS)
     ((job_id, status),) = statuses("my_kitchen").items()
@@ -53,14 +54,15 @@ def test_a_package_becomes_a_published_policy_once(
     assert (training / marker["policy_path"]).exists()
     assert f"my_kitchen  completed: as {job_id}" in capsys.readouterr().out
 
-    put("my_kitchen", policy_id="dexterous_pick_place", robot_type="franka", completed_at="later")
+    completed.write_text(completed.read_text().replace("2026-02-03", "2026-02-04"))
     run(WORDS)
     assert "the same input was trained before" in capsys.readouterr().out
     assert list(statuses("my_kitchen")) == [job_id]
 
-    put("my_kitchen", policy_id="dexterous_pick_place", robot_type="franke")
+    (scene / "isaac_lab/env_cfg.py").unlink()
+    completed.write_text(completed.read_text().replace("2026-02-04", "2026-02-05"))
     with pytest.raises(BlueprintTuneError, match="Not trained"):
         run(WORDS)
     (refused,) = (status for job, status in statuses("my_kitchen").items() if job != job_id)
     assert refused["status"] == "failed"
-    assert "franke" in refused["error"]
+    assert "env_cfg.py is missing" in refused["error"]

@@ -318,7 +318,7 @@ def test_a_dry_run_lists_and_writes_nothing(
     run(["storage.root=store", "--dry-run", "watch.command=[echo]", "preset=quick"])
     shown = capsys.readouterr().out
     assert "a: waiting" in shown
-    assert "policy=door_manipulation" in shown
+    assert "scenes/a/isaac_lab" in shown
     assert "3 of 3 packages" in shown  # with other overrides
     run(["storage.root=store", "--dry-run", "watch.command=[echo]"])
     shown = capsys.readouterr().out
@@ -364,3 +364,17 @@ def test_a_users_own_watch_file_sets_single_values(tmp_path: Path, monkeypatch: 
     (tmp_path / "mine/watch.yaml").write_text("jobs_at_once: many\n")
     with pytest.raises(BlueprintTuneError, match=r"mine/watch.yaml: watch.jobs_at_once"):
         read_settings([])
+
+
+def test_an_output_folder_that_cannot_be_written_gives_the_job_back(
+    once: Callable[..., Watch], put: Put, root: StoragePath
+) -> None:
+    put("a")
+    Path("out").write_text("in the way")
+    with pytest.raises(BlueprintTuneError, match="output_dir="):
+        once()
+    claim = read_claim(claim_path(root, "a")).claim
+    assert claim is not None
+    assert (claim.holder, claim.attempts) == (None, 0)
+    Path("out").unlink()
+    assert ends(once()) == [("a", "completed")]
