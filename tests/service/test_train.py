@@ -26,6 +26,7 @@ WORDS = [
 ]
 
 
+@pytest.mark.timeout(900)  # a busy machine is no failure
 def test_a_package_becomes_a_published_policy_once(
     root: StoragePath,
     package: Callable[..., Path],
