@@ -12,6 +12,7 @@ from blueprint_tune.config.identity import changed_since
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.config.searchspace import load_searchspace
 from blueprint_tune.errors import ConfigError, StorageError
+from blueprint_tune.storage.path import open_root
 from blueprint_tune.summary import summarise
 from blueprint_tune.tasks.spec import TaskSpec, bind_task
 from blueprint_tune.tuning.folder import ExperimentFolder, anchored, describe, open_folder
@@ -135,6 +136,8 @@ def _carry_on(
     changed = check_versions(folder.tree().get("provenance") or {}, folder.path) if begun else None
     if changed:
         progress.note(changed)
+    if not folder.records.exists():
+        open_root(cfg.storage).check()  # before hours are spent on what nobody will get
     progress.stage("starting Ray")
     from blueprint_tune.tuning.experiment import run_search
 

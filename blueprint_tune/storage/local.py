@@ -29,10 +29,13 @@ class LocalStore(Store):
         self.uri = str(self.root)
 
     def check(self) -> None:
-        """A folder that can be made needs no asking."""
-        with self._sentences("its root cannot be used"):
-            if self.root.exists() and not self.root.is_dir():
-                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(self.root))
+        """Whether the root, or the nearest folder above it that exists, is a folder one may write to."""
+        nearest = next(path for path in (self.root, *self.root.parents) if path.exists())
+        with self._sentences("nothing can be written"):
+            if not nearest.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(nearest))
+            if not os.access(nearest, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(nearest))
 
     def read(self, key: str) -> bytes:
         """The file's content."""

@@ -282,6 +282,17 @@ def test_on_a_disk_that_is_really_full(tmp_path: Path) -> None:
     assert done.returncode == 7, done.stderr
 
 
+def test_where_results_can_go_is_asked_before(storage: StoragePath) -> None:
+    storage.check()
+    assert storage.walk() == []
+
+
+def test_a_root_below_a_file_is_refused_before(tmp_path: Path) -> None:
+    (tmp_path / "store").write_text("I am a file")
+    with pytest.raises(StorageError, match=r"a file stands where a folder is needed.*Set storage\.root"):
+        (local_root(tmp_path / "store")).check()
+
+
 def test_a_root_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "store").write_text("I am a file")
     with pytest.raises(StorageError, match="a file stands where a folder is needed"):
