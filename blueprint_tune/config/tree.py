@@ -153,7 +153,8 @@ def no_scene(scenes: Sequence[str]) -> str:
     """What to tell someone who named no scene."""
     return (
         f"No scene is given. Add one to the command: {', '.join(f'+scene={name}' for name in scenes)}"
-        " (manifest reads any scene: +scene=manifest scene.manifest=<path>)."
+        " (manifest reads any scene: +scene=manifest scene.manifest=<path>; package a task package:"
+        " +scene=package scene.package=<path>)."
     )
 
 
