@@ -18,7 +18,7 @@ Train whenever a task package is complete: scenes/{id}/isaac_lab/.isaac_lab_comp
 storage.root. The result is published to scenes/{id}/rl_training below the same root. OVERRIDES are every
 job's and win over what the package says (policy, robot, settings of learning).
 
-  blueprint-tune watch storage.root=/data/blueprint preset=quick
+  blueprint-tune watch storage.root=gs://bucket preset=quick
   blueprint-tune watch storage.root=/data/blueprint watch.jobs_at_once=2 sweep=asha
 
 Any number of watchers may share a root: a job is claimed in storage, so exactly one trains it. A claim whose
