@@ -129,10 +129,20 @@ class Watch:
                 self._look_at([self._pushed.get_nowait()])
 
     def _look_at(self, scenes: Iterable[str]) -> None:
+        """One scene that cannot be read stops no other; two in a row are storage's own trouble."""
+        trouble = False
         for scene_id in scenes:
-            if all(job.marker.scene_id != scene_id for job in self._running):
+            if any(job.marker.scene_id == scene_id for job in self._running):
+                continue
+            try:
                 found = look(self._place.root, scene_id, self._asked, self._observer, self._cursor)
-                self._sort(scene_id, found)
+            except StorageError as error:
+                if trouble:
+                    raise
+                trouble, found = True, Look(scene_id, "refused", None, "", None, str(error))
+            else:
+                trouble = False
+            self._sort(scene_id, found)
 
     def _sort(self, scene_id: str, found: Look | None) -> None:
         """Remember what is to be done about a scene."""

@@ -378,3 +378,16 @@ def test_an_output_folder_that_cannot_be_written_gives_the_job_back(
     assert (claim.holder, claim.attempts) == (None, 0)
     Path("out").unlink()
     assert ends(once()) == [("a", "completed")]
+
+
+def test_a_scene_that_cannot_be_read_stops_no_other(
+    once: Callable[..., Watch], put: Put, root: StoragePath, tmp_path: Path
+) -> None:
+    put("b")
+    (tmp_path / "store/scenes/a/isaac_lab/.isaac_lab_complete").mkdir(parents=True)  # a folder in its place
+    watch = once()
+    assert ends(watch) == [("b", "completed")]
+    assert "cannot be read" in watch.refused["a"].because
+    (tmp_path / "store/scenes/aa/isaac_lab/.isaac_lab_complete").mkdir(parents=True)
+    with pytest.raises(StorageError, match="cannot be read"):
+        once()
