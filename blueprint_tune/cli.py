@@ -339,6 +339,17 @@ def _registry_help(name: str) -> Callable[[], str]:
     return lambda: str(getattr(importlib.import_module("blueprint_tune.registry.commands"), f"{name}_HELP"))
 
 
+def _watch(words: list[str]) -> None:
+    from blueprint_tune.service import command
+
+    words, config_dir = _take_option(words, "--config-dir", "-cd")
+    if config_dir is not None:
+        from blueprint_tune.config import paths
+
+        paths.add_user_conf_dir(config_dir)
+    command.run(words)
+
+
 def _validate(words: list[str]) -> None:
     from blueprint_tune.validating import command
 
@@ -373,6 +384,9 @@ VERBS = {
     ),
     "validate": Verb(
         "validate PACKAGE", "what is wrong with a task package or scene", _validate, _help_of("validating")
+    ),
+    "watch": Verb(
+        "watch OVERRIDES…", "train whenever a task package is complete", _watch, _help_of("service")
     ),
     "diff": Verb(
         "diff A B", "how two experiments, or git revisions of conf/, differ", _diff, _help_of("comparing")
