@@ -207,6 +207,19 @@ class Dossier:
             log=self.folder.log if self.folder.log.exists() else None,
         )
 
+    def for_sinks(self, outcome: Mapping[str, Any]) -> tuple[dict[str, float | str], list[Path]]:
+        """What trackers keep of a finished experiment: figures, and files."""
+        low, high = outcome["success_interval"]
+        summary: dict[str, float | str] = {
+            "benchmark/success_rate": float(outcome["success_rate"]),
+            "benchmark/success_rate_low": float(low),
+            "benchmark/success_rate_high": float(high),
+            "best_trial": self.best.trial_id,
+        }
+        evaluation = self.folder.evaluation / "benchmark_report.json"
+        bundle = (self.folder.bundle / name for name in ("policy.onnx", "policy_config.json"))
+        return summary, [self.folder.report, evaluation, *bundle]
+
     def _job_facts(self) -> JobFacts:
         created = str(self.tree["created"])
         return JobFacts(
