@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from blueprint_tune.reporting.evaluated import indicator_rows, points
-from blueprint_tune.reporting.views import interval, percent
+from blueprint_tune.reporting.views import NOT_MEASURED, interval, percent
 
 if TYPE_CHECKING:
     from blueprint_tune.reporting.report import ReportData
@@ -29,12 +29,12 @@ class Gate:
 
 
 def gates(report: ReportData) -> list[Gate]:
-    """All that this report can judge: baselines, the champion, its own limits, sim2real, the export."""
+    """All that a report can judge: baselines, the champion, limits for promotion, sim2real, the export."""
     benchmark = report.benchmark
     return [
         *_against_baselines(benchmark),
         *_against_champion(benchmark),
-        *report.gates,
+        *_limits(benchmark, report.config["evaluation"].get("gates") or {}),
         *(
             Gate(row.name, row.value, row.target, row.passed)
             for row in indicator_rows(benchmark)
@@ -81,6 +81,36 @@ def _against_champion(benchmark: Mapping[str, Any]) -> list[Gate]:
     measured = f"{points(champion['improvement_points'])} points, {points(low)} to {points(high)}, {how}"
     passed = None if low <= 0.0 <= high else low > 0.0
     return [Gate(f"better than the champion {champion['policy_name']}", measured, "above 0", passed)]
+
+
+_ASKED = (
+    ("min_success_rate", "success rate", True),
+    ("min_smoothness", "action smoothness, to be promoted", True),
+    ("max_jerk", "mean action jerk, to be promoted", False),
+)
+"""Setting under ``evaluation.gates``, what it is about, whether it is a lower bound."""
+
+
+def _limits(benchmark: Mapping[str, Any], limits: Mapping[str, float | None]) -> list[Gate]:
+    """What the settings ask of a champion; a limit that is null asks nothing."""
+    indicators = benchmark["sim2real_indicators"]
+    measured = {
+        "min_success_rate": benchmark["summary"]["success_rate"],
+        "min_smoothness": indicators["action_smoothness"],
+        "max_jerk": indicators["mean_action_jerk"],
+    }
+    return [
+        _limit(name, measured[key], limit, above)
+        for key, name, above in _ASKED
+        if (limit := limits.get(key)) is not None
+    ]
+
+
+def _limit(name: str, value: float | None, limit: float, above: bool) -> Gate:
+    asked = f"{'at least' if above else 'at most'} {limit:g}"
+    if value is None:
+        return Gate(name, NOT_MEASURED, asked, None)
+    return Gate(name, f"{value:.3g}", asked, value >= limit if above else value <= limit)
 
 
 def _export(report: ReportData) -> Gate:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from blueprint_tune.reporting.curves import TrialCurves
 
 if TYPE_CHECKING:
-    from blueprint_tune.reporting.gates import Gate
     from blueprint_tune.reporting.population import Copy, Front
 
 
@@ -32,7 +31,6 @@ class ReportData:
         onnx_success_rate: of the exported policy in the simulator; None when it did not drive it.
         copies: who copied whom in a population; None in a sweep whose trials train apart.
         front: the trials by two objectives; None in a sweep by one.
-        gates: limits that were set for this run, beside those that every report judges.
     """
 
     experiment: str
@@ -57,7 +55,6 @@ class ReportData:
     onnx_success_rate: float | None = None
     copies: tuple[Copy, ...] | None = None
     front: Front | None = None
-    gates: tuple[Gate, ...] = ()
 
     @property
     def selection_episodes(self) -> int:

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from blueprint_tune.reporting.curves import TrialCurves
-from blueprint_tune.reporting.gates import Gate
 from blueprint_tune.reporting.population import Copy, Front
 from blueprint_tune.reporting.report import ReportData
 
@@ -167,6 +166,9 @@ def evaluated_further(benchmark: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+GATES = {"min_success_rate": 0.5, "min_smoothness": None, "max_jerk": 0.05}
+
+
 @pytest.fixture(scope="package")
 def full_report(report: ReportData) -> ReportData:
     """Everything a report can show."""
@@ -178,7 +180,7 @@ def full_report(report: ReportData) -> ReportData:
         front=Front(
             ("eval/success_rate", "eval/action_smoothness"), ("max", "max"), {0: (0.6, 0.9), 2: (0.9, 0.8)}, 2
         ),
-        gates=(Gate("success of at least 80%", "92%", "80%", True),),
+        config={**report.config, "evaluation": {**report.config["evaluation"], "gates": GATES}},
         provenance={**report.provenance, "git_dirty": True},
     )
 

@@ -41,8 +41,15 @@ def test_a_champion_within_the_interval_of_the_difference_decides_nothing(full_r
         assert gate.passed is passed and gate.measured.endswith("from other starts")
 
 
-def test_limits_of_the_run_stand_among_them(full_report: ReportData) -> None:
-    assert named(full_report)["success of at least 80%"].measured == "92%"
+def test_limits_for_promotion_stand_among_them(full_report: ReportData) -> None:
+    found = named(full_report)
+    assert found["success rate"] == Gate("success rate", "0.92", "at least 0.5", True)
+    jerk = "mean action jerk, to be promoted"
+    assert found[jerk] == Gate(jerk, "0.08", "at most 0.05", False)
+    assert "action smoothness, to be promoted" not in found, "null asks nothing"
+    unmeasured = {**full_report.benchmark["sim2real_indicators"], "mean_action_jerk": None}
+    document = {**full_report.benchmark, "sim2real_indicators": unmeasured}
+    assert named(replace(full_report, benchmark=document))[jerk].passed is None
 
 
 def test_an_export_that_differs_too_much_is_missed(report: ReportData) -> None:

@@ -88,7 +88,7 @@ def test_what_others_wrote_is_escaped(text: str) -> None:
 def test_it_says_what_matters_first(text: str) -> None:
     body = re.sub(r"<style>.*?</style>", "", text, flags=re.DOTALL)
     parts = (
-        'class="rate">92%', "6 of 9 gates passed, 2 missed, 1 not decided", 'id="learning"', "By seed",
+        'class="rate">92%', "6 of 10 gates passed, 3 missed, 1 not decided", 'id="learning"', "By seed",
         ">Robustness<", 'id="sim2real"', 'id="trials"', "Who copied whom", "0.35 kg assumed", 'id="settings"',
         "python -m blueprint_tune",
     )  # fmt: skip
