@@ -280,6 +280,8 @@ class SweepConfig:
     concurrent_trials: Count | Literal["auto"]
     resources: ResourcesConfig
     max_failures: Annotated[int, Field(ge=0)]
+    time_budget_s: Positive | None
+    """From the first report on; then training stops, whatever trials are left. null = no limit."""
     watchdog_s: Positive
     """A trial's process that gives no report for so long is ended; see ``tuning/watchdog.py``."""
     reuse_processes: bool

@@ -68,10 +68,15 @@ class Forecast:
             (steps / rates[t.index] for t, steps in zip(trials, left, strict=True) if t.index in rates),
             default=0,
         )
-        search = max((sum(left) + ahead) / rate, slowest)
+        search = min(max((sum(left) + ahead) / rate, slowest), self._time_left_s())
         closing = closing_s(self._cfg, rate)
         start = 0.0 if measured else max(0.0, START_S - (self._clock() - self._started))
         return start + search + closing, bool(measured)
+
+    def _time_left_s(self) -> float:
+        """Until the search's time budget ends."""
+        budget = self._cfg.sweep.time_budget_s
+        return math.inf if budget is None else max(0.0, budget - (self._clock() - self._started))
 
     def _left(self, trial: TrialProgress, rate: float) -> float:
         """Env steps a trial is still expected to train, counting what it did since its last report."""
