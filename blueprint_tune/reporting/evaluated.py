@@ -139,6 +139,7 @@ def robustness_ranges(benchmark: Mapping[str, Any]) -> list[Range] | None:
 
 def _perturbation(row: Mapping[str, Any]) -> str:
     name, value, unit = called(row["perturbation"]), row["value"], row["unit"]
+    unit = unit.removesuffix("s") if value == 1 else unit
     if name == "none" or value is None:
         return "as it is" if name == "none" else name
     return f"{name} × {value:g}" if unit == "×" else f"{name} {value:g} {unit}".rstrip()

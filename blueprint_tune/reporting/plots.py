@@ -98,7 +98,9 @@ def success_plot(
         axes.set_xlim(left=0)
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-        axes.legend(loc="upper left", bbox_to_anchor=(0.0, 1.12), ncols=4, handlelength=1.6)
+        axes.legend(
+            loc="upper left", bbox_to_anchor=(0.0, 1.12), ncols=5, handlelength=1.6, columnspacing=1.2
+        )
     drawn = [best, *([] if default is None else [default]), *others]
     said = f"{_describe(drawn, 'success')}; {benchmark.label}: {benchmark.rate:.0%}, "
     where = f"of the checkpoint at {short(checkpoint_env_steps)} env steps"

@@ -132,7 +132,7 @@ def evaluated_further(benchmark: dict[str, Any]) -> dict[str, Any]:
         "robustness": [
             row("none", None, "", 0.92),
             row("friction", 0.5, "×", 0.8),
-            row("action_delay", 2, "env steps", 0.4),
+            row("action_delay", 1, "env steps", 0.4),
         ],
         "selection": {
             "episodes": 256,

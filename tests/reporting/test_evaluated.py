@@ -53,7 +53,7 @@ def test_what_a_document_lacks_is_told_from_what_was_not_measured(benchmark_docu
 def test_robustness_counts_against_the_task_as_it_is(full: dict[str, Any]) -> None:
     rows = evaluated.robustness_ranges(full)
     assert rows is not None
-    assert [row.label for row in rows] == ["as it is", "friction × 0.5", "action delay 2 env steps"]
+    assert [row.label for row in rows] == ["as it is", "friction × 0.5", "action delay 1 env step"]
     assert evaluated.lost(rows) == ["–", "−12", "−52"]
 
 
