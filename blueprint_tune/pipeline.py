@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -121,7 +121,7 @@ def _finish(
     try:
         with (
             folder.claimed(),
-            closing(open_sinks(cfg, folder.name, folder.path / LOGGERS, progress.note)) as sinks,
+            contextlib.closing(open_sinks(cfg, folder.name, folder.path / LOGGERS, progress.note)) as sinks,
         ):
             return _carry_on(cfg, task, folder, progress, sinks, lent)
     except KeyboardInterrupt:

@@ -46,10 +46,10 @@ def report(recorder: Recorder, iteration: int, value: float, trial_id: str = "t0
         "pid": 4,
         "done": False,
     }
-    recorder.on_trial_result(0, [], trial(trial_id), result)
+    recorder.on_trial_result(0, [], tune_trial(trial_id), result)
 
 
-def trial(trial_id: str = "t0") -> SimpleNamespace:
+def tune_trial(trial_id: str = "t0") -> SimpleNamespace:
     return SimpleNamespace(
         trial_id=trial_id, config={"agent.learning_rate": np.float64(0.1)}, experiment_tag="0_x"
     )
@@ -114,7 +114,7 @@ def test_sinks_are_told_every_report_and_the_end_of_a_trial(tmp_path: Path) -> N
     sinks = Told()
     recorder = Recorder(tmp_path, tensorboard=False, sinks=sinks)
     report(recorder, 1, 0.5)
-    recorder.on_trial_error(0, [trial()], trial())
+    recorder.on_trial_error(0, [tune_trial()], tune_trial())
     run = TrialRun("t0", 0, {"agent.learning_rate": 0.1})
     assert sinks.calls == [(run, 100, {METRIC: 0.5}), (run,)], "what is not finite is not told"
     assert pickle.loads(pickle.dumps(recorder))._sinks is None, "Ray pickles callbacks, connections stay here"
