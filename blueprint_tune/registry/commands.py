@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from blueprint_tune.errors import ConfigError, nearest
@@ -15,7 +15,7 @@ NOT_PROMOTED = 1
 """Exit status of a promotion that was decided and is not one."""
 _GROUPS = ("storage", "evaluation")
 
-_PROMOTE = """\
+PROMOTE_HELP = """\
 blueprint-tune promote POLICY [storage.root=…]
 
 Put a published policy forward as the champion of its scene, policy type and robot. It is promoted if
@@ -32,7 +32,7 @@ Every decision is recorded with its reasons, beside the policies, and never repl
   evaluation.gates.min_success_rate=0.8   other gates than those of conf/evaluation
 Exits 0 if POLICY is the champion now, 1 if not, 2 after a mistake."""
 
-_LIST = """\
+LIST_HELP = """\
 blueprint-tune list [ROOT]
 
 The policies that were published, by scene, policy type and robot, with their success on the benchmark's
@@ -41,7 +41,7 @@ fixed seeds (95 % interval), and which of them are champions.
   ROOT      a folder or bucket with scenes/; storage.root if none is given
   --json    print the rows as JSON"""
 
-_SHOW = """\
+SHOW_HELP = """\
 blueprint-tune show POLICY [storage.root=…]
 
 One published policy: what it achieved, whether the gates hold, where its files are, the command that
@@ -49,7 +49,6 @@ made it, and what was decided about it.
 
   POLICY    its name, its address, or the folder of the experiment that made it
   --json    print it as JSON"""
-HELP = {"promote": _PROMOTE, "list": _LIST, "show": _SHOW}
 
 
 def promote(words: Sequence[str]) -> None:
@@ -158,6 +157,3 @@ def _take_reason(words: list[str]) -> tuple[list[str], str | None]:
             raise ConfigError('--force needs a reason: --force "why this policy must serve now"')
         return [*words[:i], *rest[1:]], rest[0]
     return words, None
-
-
-RUN: dict[str, Callable[[Sequence[str]], None]] = {"promote": promote, "list": list_published, "show": show}
