@@ -286,8 +286,8 @@ VERBS = {
     "validate": _verb("validate PACKAGE", "what is wrong with a task package or scene", "validating.command"),
     "watch": _verb("watch OVERRIDES…", "train whenever a task package is complete", "service.command"),
     "evaluate": _verb(
-        "evaluate POLICY [OVERRIDES…]",
-        "play the benchmark with an experiment's best, a checkpoint or a bundle",
+        "evaluate POLICY",
+        "play the benchmark with an experiment, checkpoint or bundle",
         "evaluating.command",
     ),
     "export": _verb(
