@@ -40,7 +40,8 @@ def package_layer(overrides: Sequence[str]) -> Layer | None:
     if not isinstance(place, str):
         return None  # several: whoever judges the words says so
     output_dir = given.get("output_dir") or _default("output_dir")
-    folder = local_package(place, Path(str(output_dir)).expanduser() / ".packages").absolute()
+    cache, endpoint = Path(str(output_dir)).expanduser() / ".packages", given.get("storage.endpoint")
+    folder = local_package(place, cache, endpoint if isinstance(endpoint, str) else None).absolute()
     package = read_package(folder)
     report = examine(package)
     layer = Layer(package, frozenset(given), report.rewards)

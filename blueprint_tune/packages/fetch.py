@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from blueprint_tune.errors import TaskPackageError
+from blueprint_tune.storage.base import Requests
 from blueprint_tune.storage.path import StoragePath, open_path
 
 _OF_PACKAGE = re.compile(r"\w+\.py|train_cfg\.yaml|generation_metadata\.json|\.isaac_lab(_refresh)?_complete")
@@ -23,17 +24,18 @@ def is_uri(place: str) -> bool:
     return "://" in place
 
 
-def local_package(place: str, cache: Path | None = None) -> Path:
+def local_package(place: str, cache: Path | None = None, endpoint: str | None = None) -> Path:
     """The folder of a package, copied below ``cache`` (a temporary folder for None) if it is a URI.
 
     A copy is kept under the digest of its content, beside its scene's ``assets``, as upstream lays them out.
-    Raises StorageError where storage refuses, TaskPackageError where nothing of a package is there.
+    ``endpoint`` is the URL of the bucket's server, None = the cloud's own. Raises StorageError where storage
+    refuses, TaskPackageError where nothing of a package is there.
     """
-    return _fetched(place, cache) if is_uri(place) else Path(place)
+    return _fetched(place, cache, endpoint) if is_uri(place) else Path(place)
 
 
 @lru_cache(maxsize=8)
-def _fetched(place: str, cache: Path | None) -> Path:
+def _fetched(place: str, cache: Path | None, endpoint: str | None) -> Path:
     """Once a process: composing asks several times."""
     uri = place.rstrip("/")
     above, _, name = uri.rpartition("/")
@@ -41,10 +43,11 @@ def _fetched(place: str, cache: Path | None) -> Path:
         raise TaskPackageError(
             f"{place}: expected the folder of a package, gs://bucket/scenes/<id>/isaac_lab."
         )
-    content = _read(open_path(uri), name, _OF_PACKAGE)
+    asked = Requests(endpoint=endpoint)
+    content = _read(open_path(uri, asked), name, _OF_PACKAGE)
     if not content:
         raise TaskPackageError(f"{place}: no file of a task package is there.")
-    content |= _read(open_path(f"{above}/assets"), "assets", _OF_SCENE)
+    content |= _read(open_path(f"{above}/assets", asked), "assets", _OF_SCENE)
     return _kept(content, above.rpartition("/")[2], name, cache)
 
 

@@ -136,7 +136,7 @@ class BucketStore(Store):
         """Upload on the condition that there is nothing."""
         mark = uuid.uuid4().hex[:12]
         metadata = {"sha256": _sha256(key, content), "writers": mark}
-        if not self._write(key, content, metadata, ABSENT) and not self._is_ours(key, mark):
+        if not self._write(key, content, metadata, ABSENT):
             raise ClaimTaken(f"storage {self.uri}: '{key}' is there already.")
 
     def update(self, key: str, change: Callable[[bytes | None], bytes]) -> None:
@@ -147,7 +147,7 @@ class BucketStore(Store):
             content = change(before)
             writers = ",".join([*marks, mark][-_MARKS:])
             metadata = {"sha256": _sha256(key, content), "writers": writers}
-            if self._write(key, content, metadata, version) or self._is_ours(key, mark):
+            if self._write(key, content, metadata, version):
                 return
             if time.monotonic() - began > self.requests.retry_s:
                 raise StorageError(
@@ -156,8 +156,19 @@ class BucketStore(Store):
             time.sleep(random.uniform(0.0, 0.1))
 
     def delete(self, key: str) -> None:
-        """Remove the object."""
-        self._ask("delete", f"'{key}'", lambda: self.remove(key))
+        """Remove the object; that it is gone when a lost answer is asked for again is no error."""
+        asked = 0
+
+        def remove() -> None:
+            nonlocal asked
+            asked += 1
+            self.remove(key)
+
+        try:
+            self._ask("delete", f"'{key}'", remove)
+        except ObjectNotFound:
+            if asked == 1:
+                raise
 
     def _before(self, key: str) -> tuple[bytes | None, str, list[str]]:
         try:
@@ -179,17 +190,25 @@ class BucketStore(Store):
         except ObjectNotFound:
             return None
 
-    def _is_ours(self, key: str, mark: str) -> bool:
+    def _is_ours(self, key: str, metadata: Mapping[str, str]) -> bool:
+        """Whether the write with this metadata is among those that made what is there."""
         entry = self._entry(key)
-        return entry is not None and mark in entry.marks
+        return entry is not None and metadata["writers"].split(",")[-1] in entry.marks
 
     def _write(self, key: str, content: Content, metadata: Mapping[str, str], version: str | None) -> bool:
-        """Whether it was written; False when ``version`` is not there."""
+        """Whether it was written, be it by a request whose answer was lost."""
+        asked = 0
+
+        def put() -> None:
+            nonlocal asked
+            asked += 1
+            self.put(key, content, metadata, version)
+
         try:
-            self._persist(f"'{key}'", lambda: self.put(key, content, metadata, version))
+            self._persist(f"'{key}'", put)
         except Refused as refused:
             if refused.fault.kind == "conflict" or (refused.fault.kind == "absent" and version):
-                return False  # changed, or deleted, since it was read
+                return asked > 1 and self._is_ours(key, metadata)
             raise self._error("write", f"'{key}'", refused.fault) from refused
         return True
 

@@ -29,7 +29,7 @@ from blueprint_tune.storage.bucket import (
     part_of,
     size_of,
 )
-from blueprint_tune.storage.retry import Fault, Refused
+from blueprint_tune.storage.retry import Fault
 
 _PASSING = (408, 429, 500, 502, 503, 504)
 _DAMAGED = re.compile(r"(?i)(crc32c|md5).*match")
@@ -186,8 +186,6 @@ class GcsStore(BucketStore):
 
     def fault_of(self, error: Exception) -> Fault | None:
         """From exceptions of requests, google-auth and google-api-core."""
-        if isinstance(error, Refused):
-            return error.fault
         if isinstance(error, (http.ConnectionError, http.Timeout, auth.TransportError)):
             return self._fault_on_the_way(error)
         if isinstance(error, (http.RequestException, DataCorruption, _Changed)):

@@ -64,6 +64,8 @@ def persist(
     while True:
         try:
             return request()
+        except Refused:
+            raise  # a request within this one was tried for long enough
         except Exception as error:
             fault = fault_of(error)
             if fault is None:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import boto3
 from botocore import exceptions as boto
 from botocore.config import Config
+from botocore.parsers import ResponseParserError
 
 from blueprint_tune.storage.base import Content, Requests
 from blueprint_tune.storage.bucket import (
@@ -25,7 +26,7 @@ from blueprint_tune.storage.bucket import (
     part_of,
     size_of,
 )
-from blueprint_tune.storage.retry import Fault, Refused
+from blueprint_tune.storage.retry import Fault
 
 _PASSING = (408, 429, 500, 502, 503, 504)
 _PASSING_CODES = (
@@ -44,7 +45,14 @@ _PASSING_CODES = (
 )
 _UNKNOWN_CODES = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "401")
 _UNREACHABLE = (boto.EndpointConnectionError, boto.ConnectTimeoutError, boto.ProxyConnectionError)
-_RESETS = (boto.HTTPClientError, boto.IncompleteReadError, boto.ResponseStreamingError, boto.ChecksumError)
+_BROKEN = (
+    boto.HTTPClientError,
+    boto.IncompleteReadError,
+    boto.ResponseStreamingError,
+    boto.ChecksumError,
+    boto.FlexibleChecksumError,
+    ResponseParserError,
+)
 
 
 class S3Store(BucketStore):
@@ -154,15 +162,13 @@ class S3Store(BucketStore):
 
     def fault_of(self, error: Exception) -> Fault | None:
         """From botocore's exceptions."""
-        if isinstance(error, Refused):
-            return error.fault
         if isinstance(error, boto.ClientError):
             return _fault_of_answer(error.response)
         if isinstance(error, _UNREACHABLE):
             return Fault("unreachable", f"{urlsplit(self._client.meta.endpoint_url).netloc} does not answer")
         if isinstance(error, boto.ReadTimeoutError):
             return Fault("passing", f"no answer within {self.requests.timeout_s:g} s")
-        if isinstance(error, _RESETS):
+        if isinstance(error, _BROKEN):
             return Fault("passing", BROKEN)
         if isinstance(
             error, (boto.NoCredentialsError, boto.PartialCredentialsError, boto.TokenRetrievalError)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import contextlib
 import multiprocessing
 import resource
 import shutil
@@ -104,18 +105,18 @@ def _peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def _chunks(first: int, count: int, size: int = 250) -> Iterator[range]:
+def _chunks(first: int, count: int, size: int = 100) -> Iterator[range]:
     for start in range(first, first + count, size):
         yield range(start, min(start + size, first + count))
 
 
 def run(options: argparse.Namespace, command: list[str]) -> None:
-    """Measure and write ``packages.md``."""
+    """Measure and write ``packages.md``; Ctrl-C stops early and writes what was measured so far."""
     cases: list[Case] = []
     events: list[str] = []
     peak = before = 0.0
     context = multiprocessing.get_context("spawn")
-    with context.Pool(options.processes, maxtasksperchild=4) as pool:
+    with context.Pool(options.processes, maxtasksperchild=10) as pool, contextlib.suppress(KeyboardInterrupt):
         for done, found, base, top in pool.imap_unordered(_work, _chunks(options.first, options.cases)):
             cases += done
             events += found

@@ -94,13 +94,14 @@ def _serve(handler: BaseHTTPRequestHandler, proxy: Proxy) -> None:
     if fault in ("stall", "reset before"):
         _reset(handler)
         return
-    if fault == "damaged" and body:
-        at = max(len(body) - 60, 0)  # of multipart/related: before the last boundary
-        body = body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :]
+    if fault == "damaged":
+        body = _damaged(body)
     cut = len(body) // 2 if fault == "truncated" and body else None
     status, headers, content = proxy.rules.forward(
         handler.command, handler.path, dict(handler.headers), body, cut
     )
+    if fault == "damaged" and not body:
+        content = _damaged(content)
     if cut is not None or fault == "reset after":
         _reset(handler)
     elif fault == "truncated" and len(content) > 1:
@@ -109,6 +110,11 @@ def _serve(handler: BaseHTTPRequestHandler, proxy: Proxy) -> None:
     else:
         mine = [(k, v.replace(f":{proxy.upstream}/", f":{proxy.port}/")) for k, v in headers]
         _answer(handler, status, mine, content)
+
+
+def _damaged(content: bytes) -> bytes:
+    at = max(len(content) - 60, 0)  # of multipart/related: before the last boundary
+    return content[:at] + bytes(byte ^ 1 for byte in content[at : at + 1]) + content[at + 1 :]
 
 
 def _answer(

@@ -32,7 +32,7 @@ SMALL_BYTES = (0, 90, 1_500, 40_000, 260_000)
 BIG_BYTES = 6 * 2**20  # more than one part
 MARKER, INDEX = ".complete", ".index"
 KILLS = ("kill before", "kill after")
-SHARE_BROKEN = 0.3  # of requests
+SHARE_BROKEN = 0.4  # of requests
 
 
 @dataclass
@@ -145,7 +145,7 @@ class Reader(threading.Thread):
 
     def run(self) -> None:
         """Until ``stop``."""
-        while not self.stop.wait(0.02):
+        while not self.stop.wait(0.1):
             if (job := self.job) is not None:
                 self.look(job)
 
@@ -189,8 +189,8 @@ def break_uploads(server: Bucket, wanted: int, seed: int, prefix: str = "faults"
     root = open_path(str(proxied), direct)
     reader = Reader(root, outcome)
     reader.start()
-    server.proxy.plan, server.proxy.stall_s = saboteur, 1.2
-    impatient = server.requests(timeout_s=1.0)
+    server.proxy.plan, server.proxy.stall_s = saboteur, 2.2
+    impatient = server.requests(timeout_s=2.0)
     try:
         while outcome.faults.total() < wanted:
             job, version = divmod(outcome.published, 2)

@@ -1,16 +1,16 @@
 """The scene of a package without a manifest, and a package that lies in a bucket."""
 
 import shutil
+from types import SimpleNamespace
 
 import pytest
+from benchlib.buckets import bucket as bucket_of
 
 from blueprint_tune.config.compose import compose
 from blueprint_tune.config.paths import assets_dir
 from blueprint_tune.errors import TaskPackageError
 from blueprint_tune.packages import fetch
 from blueprint_tune.packages.reader import read_package
-from blueprint_tune.storage.local import LocalStore
-from blueprint_tune.storage.path import StoragePath
 from blueprint_tune.tasks.package import read_package_scene
 from blueprint_tune.tasks.spec import bind_task
 
@@ -63,54 +63,74 @@ def test_scene_and_package_both_are_in_the_digest(package, tmp_path):
     assert read_package_scene(str(folder), str(KITCHEN)).digest != digests[0]
 
 
+@pytest.fixture(scope="session")
+def emulator():
+    """An emulated bucket of Amazon S3, which the real client talks to."""
+    with bucket_of("s3") as found:
+        yield found
+
+
 @pytest.fixture
-def bucket(package, tmp_path, monkeypatch):
-    """A bucket with a package in it: the local store, opened under the name of a bucket."""
+def bucket(package, emulator, monkeypatch):
+    """bucket.folder is a package, bucket.uri where its copy lies; ``bucket.put()`` copies it again."""
+    for name, value in emulator.environment().items():
+        monkeypatch.setenv(name, value)
     folder = package()
     (folder.parent / "assets/interactive/obj_1").mkdir(parents=True)
     shutil.copy(KITCHEN, folder.parent / "assets")
     (folder.parent / "assets/interactive/obj_1/1.urdf").write_text("<robot/>")
     (folder.parent / "assets/huge_texture.png").write_bytes(b"x")
-    store = LocalStore(tmp_path)
-    monkeypatch.setattr(fetch, "open_path", lambda uri: StoragePath(store, uri.removeprefix("gs://bucket/")))
-    fetch._fetched.cache_clear()
-    return folder
+    root = emulator.root("scenes/kitchen")
+
+    def put():
+        fetch._fetched.cache_clear()
+        for file in folder.parent.rglob("*"):
+            if file.is_file():
+                (root / str(file.relative_to(folder.parent))).write_bytes(file.read_bytes())
+
+    put()
+    return SimpleNamespace(folder=folder, uri=f"{root}/isaac_lab", put=put)
 
 
 def test_a_package_in_a_bucket_is_copied_once_under_its_digest(bucket, tmp_path):
-    uri, cache = "gs://bucket/scenes/drawer_manipulation/isaac_lab", tmp_path / "cache"
-    folder = fetch.local_package(uri, cache)
-    assert read_package(folder).digest == read_package(bucket).digest
-    kept = sorted(
-        str(f.relative_to(folder.parent)) for f in (folder.parent / "assets").rglob("*") if f.is_file()
-    )
+    cache = tmp_path / "cache"
+    folder = fetch.local_package(bucket.uri, cache)
+    assert read_package(folder).digest == read_package(bucket.folder).digest
+    files = [file for file in (folder.parent / "assets").rglob("*") if file.is_file()]
+    kept = sorted(str(file.relative_to(folder.parent)) for file in files)
     assert kept == ["assets/interactive/obj_1/1.urdf", "assets/scene_manifest.json"]
     fetch._fetched.cache_clear()
-    assert fetch.local_package(uri, cache) == folder and len(list(cache.iterdir())) == 1
-    (bucket / "train_cfg.yaml").write_text("env: {num_envs: 3}\n")
-    fetch._fetched.cache_clear()
-    assert fetch.local_package(uri, cache) != folder
+    assert fetch.local_package(bucket.uri, cache) == folder and len(list(cache.iterdir())) == 1
+    (bucket.folder / "train_cfg.yaml").write_text("env: {num_envs: 3}\n")
+    bucket.put()
+    assert fetch.local_package(bucket.uri, cache) != folder
 
 
 def test_an_experiment_from_a_bucket_names_where_it_was_copied_from(bucket, tmp_path):
-    uri = "gs://bucket/scenes/drawer_manipulation/isaac_lab"
-    cfg = compose(
-        ["+scene=package", f"scene.package={uri}", f"output_dir={tmp_path / 'out'}", "preset=smoke"]
-    )
+    words = [
+        "+scene=package",
+        f"scene.package={bucket.uri}",
+        f"output_dir={tmp_path / 'out'}",
+        "preset=smoke",
+    ]
+    cfg = compose(words)
     assert cfg.scene.package.startswith(str(tmp_path / "out/.packages"))
     assert cfg.scene.manifest.startswith(str(tmp_path / "out/.packages"))
-    assert any(f"copied from {uri}" in text for text in cfg.scene.adaptations)
+    assert any(f"copied from {bucket.uri}" in text for text in cfg.scene.adaptations)
 
 
-@pytest.mark.parametrize(
-    "uri", ["gs://bucket", "gs://bucket/", "gs://bucket/x/..", "gs://bucket/nothing/isaac_lab"]
-)
-def test_what_is_no_package_in_a_bucket_is_refused(bucket, uri):
-    with pytest.raises(TaskPackageError, match="expected the folder of a package|no file of a task package"):
-        fetch.local_package(uri)
+@pytest.mark.parametrize("place", ["s3://abc", "s3://abc/", "s3://abc/x/.."])
+def test_what_names_no_folder_of_a_bucket_is_refused(place):
+    with pytest.raises(TaskPackageError, match="expected the folder of a package"):
+        fetch.local_package(place)
+
+
+def test_where_no_package_is_in_a_bucket_it_is_told(bucket):
+    with pytest.raises(TaskPackageError, match="no file of a task package"):
+        fetch.local_package(bucket.uri.replace("kitchen", "nothing"))
 
 
 def test_too_much_is_not_fetched(bucket, monkeypatch):
     monkeypatch.setattr(fetch, "_MAX_BYTES", 100)
     with pytest.raises(TaskPackageError, match="Copy what is needed"):
-        fetch.local_package("gs://bucket/scenes/drawer_manipulation/isaac_lab")
+        fetch.local_package(bucket.uri)

@@ -58,15 +58,16 @@ def test_a_write_that_fails_is_tried_again(server: Any, fault: str) -> None:
     assert (root / "a").read_bytes() == b"x" * 5000
 
 
-@pytest.mark.parametrize("fault", ["reset before", "reset after", "503", "truncated", "stall"])
+@pytest.mark.parametrize("fault", ["reset before", "reset after", "503", "truncated", "damaged", "stall"])
 def test_a_read_that_fails_is_tried_again(server: Any, fault: str) -> None:
     root = server.root(uuid.uuid4().hex, timeout_s=0.3)
     (root / "a").write_bytes(b"x" * 5000)
     script = Script(server, fault, fault, methods=("GET",))
     assert (root / "a").read_bytes() == b"x" * 5000
     assert not script.left
-    script.left = [fault]
-    assert root.walk() == ["a"] and not script.left
+    if fault != "damaged":  # no checksum covers a listing
+        script.left = [fault]
+        assert root.walk() == ["a"] and not script.left
 
 
 @pytest.mark.parametrize("fault", ["reset before", "reset after", "503", "truncated", "damaged"])
@@ -83,6 +84,15 @@ def test_a_big_upload_goes_on_where_it_was(server: Any, tmp_path: Path, fault: s
     assert 13 * 2**20 < sent < (13 + again) * 2**20 + 100_000
     assert (root / "checkpoint.pt").read_bytes() == file.read_bytes()
     assert root.walk() == ["checkpoint.pt"]
+
+
+def test_a_deletion_whose_answer_is_lost_is_done(server: Any, root: StoragePath) -> None:
+    (root / "a").write_text("x")
+    script = Script(server, "reset after", methods=("DELETE",))
+    (root / "a").delete()
+    assert not script.left and root.walk() == []
+    with pytest.raises(ObjectNotFound):
+        (root / "a").delete()
 
 
 def test_an_update_whose_answer_is_lost_happens_once(server: Any, root: StoragePath) -> None:
