@@ -10,13 +10,15 @@ import yaml
 from blueprint_tune.config import paths
 from blueprint_tune.config.curriculum import curriculum_problems
 from blueprint_tune.config.evaluation_schema import EvaluationConfig
+from blueprint_tune.config.physics_schema import PhysicsConfig
 from blueprint_tune.config.policy_schema import PolicyConfig
 from blueprint_tune.config.schema import (
     AgentConfig,
     ClusterConfig,
     ExperimentConfig,
-    PhysicsConfig,
+    LoggerConfig,
     RobotConfig,
+    StorageConfig,
 )
 from blueprint_tune.config.sweep_checks import REPORTED_METRICS, is_population, sweep_problems
 from blueprint_tune.errors import nearest
@@ -28,6 +30,7 @@ def cross_checks(cfg: ExperimentConfig) -> list[str]:
         *_learning(cfg.agent, cfg.backend.num_envs, cfg.sweep.resources.num_ranks),
         *_resources(cfg),
         *_cluster(cfg.cluster),
+        *_storage(cfg.storage),
         *_budget(cfg),
         *_robot(cfg.robot),
         *_robot_for_policy(cfg.robot, cfg.policy),
@@ -37,7 +40,17 @@ def cross_checks(cfg: ExperimentConfig) -> list[str]:
         *_evaluation(cfg.evaluation),
         *_noise_floor(cfg),
         *sweep_problems(cfg),
+        *_logger(cfg.logger),
     ]
+
+
+def _logger(logger: LoggerConfig) -> Iterator[str]:
+    uri = logger.mlflow.tracking_uri if logger.mlflow else None
+    if uri and "@" in uri.partition("://")[2].partition("/")[0]:
+        yield (
+            "logger.mlflow.tracking_uri holds a user or password, which would be written down with the"
+            " settings. Put them in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead."
+        )
 
 
 def _resources(cfg: ExperimentConfig) -> Iterator[str]:
@@ -74,6 +87,21 @@ def _cluster(cluster: ClusterConfig) -> Iterator[str]:
         )
     if cluster.address is None and cluster.grows:
         yield "cluster.grows=true is about a cluster, and none is named. Add cluster.address=…"
+
+
+def _storage(storage: StorageConfig) -> Iterator[str]:
+    """What is stored where is decided by ``root`` alone; a file of the group says what it expects there."""
+    scheme = storage.root.partition("://")[0] if "://" in storage.root else ""
+    wanted = {
+        "local": ("", "a folder"),
+        "gcs": ("gs", "gs://bucket/prefix"),
+        "s3": ("s3", "s3://bucket/prefix"),
+    }
+    if scheme not in ("", "gs", "s3"):
+        yield f"storage.root begins with {scheme}://. Give a folder, gs://bucket/prefix or s3://bucket/prefix."
+    elif storage.kind is not None and scheme != wanted[storage.kind][0]:
+        needed = wanted[storage.kind][1]
+        yield f"storage.root={storage.root} is not what storage.kind={storage.kind} needs: {needed}."
 
 
 def _learning(agent: AgentConfig, num_envs: int, ranks: int) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from blueprint_tune.config.fields import STRICT, Count, Positive
+from blueprint_tune.config.fields import STRICT, Count, Fraction, NonNegative, Positive
 
 
 @dataclass(config=STRICT)
@@ -45,6 +45,18 @@ class RobustnessConfig:
 
 
 @dataclass(config=STRICT)
+class GatesConfig:
+    """What a policy must reach to be promoted, beside being better than the champion; null = nothing."""
+
+    min_success_rate: Fraction | None = None
+    """Of the benchmark's episodes."""
+    min_smoothness: Fraction | None = None
+    """``action_smoothness`` of ``benchmark_report.json``: 1 - normalised second difference of actions."""
+    max_jerk: NonNegative | None = None
+    """``mean_action_jerk``: the mean change of an action from one env step to the next, 0 to 2."""
+
+
+@dataclass(config=STRICT)
 class EvaluationConfig:
     """The benchmark after training, and what the exported policy must match."""
 
@@ -61,3 +73,6 @@ class EvaluationConfig:
     robustness: RobustnessConfig | Literal["off"] = "off"
     noise_floor: Annotated[int, Field(ge=3)] | None = None
     """Train the default settings with so many seeds, to tell how far apart trials may lie by chance."""
+    gates: GatesConfig = Field(default_factory=GatesConfig)
+    promote: bool = False
+    """Put the published policy forward as the champion of its scene, policy type and robot."""

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from blueprint_tune.config.policy_schema import PolicyConfig
 from blueprint_tune.envs.probe import Probe
+from blueprint_tune.mdp.describe import ObservationPart
 from blueprint_tune.simulators.base import Viewpoint
 
 Ints = NDArray[np.int64]
@@ -94,6 +95,13 @@ class VecEnv(ABC):
     @abstractmethod
     def configure(self, policy: PolicyConfig) -> None:
         """Swap weights, thresholds and events between trials; the scene and sizes must stay the same."""
+
+    def describe_observations(self) -> tuple[ObservationPart, ...]:
+        """What the numbers of an observation are, in order; here no more than the parts' names and sizes."""
+        return tuple(
+            ObservationPart(name, size, tuple(str(number) for number in range(size)))
+            for name, size in self.observation_names
+        )
 
     @abstractmethod
     def reward_sums(self) -> tuple[Tensor, Tensor, int]:

@@ -20,6 +20,7 @@ from blueprint_tune.envs.probe import Probe
 from blueprint_tune.envs.starts import StartSampler
 from blueprint_tune.envs.task_terms import TaskTerms
 from blueprint_tune.errors import ConfigError
+from blueprint_tune.mdp.describe import ObservationPart, describe_observation
 from blueprint_tune.mdp.terms import BoundTerm
 from blueprint_tune.simulators.base import Simulator, Viewpoint
 from blueprint_tune.tasks.spec import TaskSpec
@@ -262,6 +263,14 @@ class ManipulationEnv(VecEnv):
         """See :class:`VecEnv`."""
         state = self.simulator.state
         return tuple((t.name, t.function(state).shape[1]) for t in self._terms.observations)
+
+    def describe_observations(self) -> tuple[ObservationPart, ...]:
+        """See :meth:`VecEnv.describe_observations`."""
+        catalog, entries = self.simulator.state.catalog, self.policy.observations
+        return tuple(
+            describe_observation(name, entries[name], size, catalog, self.action_names)
+            for name, size in self.observation_names
+        )
 
     @property
     def reward_weights(self) -> tuple[float, ...]:  # type: ignore[override]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,9 @@ from blueprint_tune.errors import ConfigError
 
 if TYPE_CHECKING:
     from blueprint_tune.envs.manipulation import ManipulationEnv
+
+_OF_THE_ROBOT = ("lower", "upper")
+"""Numbers of a controller that are the robot's, whatever the policy."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Needs:
 
 def config_needs(cfg: ExperimentConfig) -> Needs:
     """Of a policy that was trained with these settings."""
-    from blueprint_tune.export.onnx import controller
+    from blueprint_tune.export.contract import controller
 
     step_s = cfg.physics.dt_s * cfg.physics.substeps * cfg.policy.action_repeat
     return Needs(
@@ -49,50 +51,32 @@ def config_needs(cfg: ExperimentConfig) -> Needs:
         observations=dict.fromkeys(cfg.policy.observations),
         actions=None,
         control_hz=1.0 / step_s,
-        controller=controller(cfg.policy.actions, cfg.robot),
+        controller=controller(cfg.policy.actions, cfg.robot, ()),
     )
 
 
 def bundle_needs(file: Path, config: Mapping[str, Any]) -> Needs:
-    """Out of ``policy_config.json``, or of what an ONNX graph says of itself.
+    """Out of ``policy_config.json``, or of what an ONNX graph says of itself under the same names.
 
     Raises ConfigError for a file that does not say what it is for.
     """
     try:
-        return _of_graph(config) if "observations" in config else _of_document(config)
+        controller = config["controller"]
+        return Needs(
+            job=config["job_id"],
+            scene=config["scene"],
+            policy=config["policy_id"],
+            robot=config["robot"],
+            observations={part["name"]: int(part["shape"][0]) for part in config["observations"]},
+            actions=tuple(action["name"] for action in config["actions"]),
+            control_hz=float(config["control_hz"]),
+            controller=controller and {k: v for k, v in controller.items() if k not in _OF_THE_ROBOT},
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(
             f"{file}: it does not say what it was made for ({error} is missing or unreadable). "
             "Only policies that blueprint-tune exported can be evaluated."
         ) from error
-
-
-def _of_document(config: Mapping[str, Any]) -> Needs:
-    space = config["observation_space"]
-    return Needs(
-        job=config["training_job_id"],
-        scene=config["scene_id"],
-        policy=config["policy_id"],
-        robot=config["compatible_robots"][0],
-        observations={name: int(space[name]) for name in config["observation_order"]},
-        actions=tuple(config["action_space"]["names"]),
-        control_hz=float(config["control_hz"]),
-        controller=config["controller"],
-    )
-
-
-def _of_graph(metadata: Mapping[str, str]) -> Needs:
-    controller = metadata.get("controller")
-    return Needs(
-        job=metadata["job_id"],
-        scene=metadata["scene"],
-        policy=metadata["policy_id"],
-        robot=metadata["robot"],
-        observations={str(name): int(size) for name, size in json.loads(metadata["observations"])},
-        actions=tuple(json.loads(metadata["actions"])),
-        control_hz=float(metadata["control_hz"]),
-        controller=None if controller is None else json.loads(controller),
-    )
 
 
 def check_fits(file: Path, needs: Needs, cfg: ExperimentConfig, env: ManipulationEnv) -> None:

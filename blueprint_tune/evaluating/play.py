@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from blueprint_tune.config.identity import task_digest
 from blueprint_tune.config.schema import ExperimentConfig
+from blueprint_tune.config.validate import to_dict
 from blueprint_tune.errors import ConfigError
 from blueprint_tune.evaluating.needs import check_fits
 from blueprint_tune.evaluating.subject import Subject
@@ -58,6 +60,7 @@ def evaluate(
                 progress.stage("playing in a perturbed world")
                 loose, rigid = ([e.id for e in entities] for entities in (env.task.loose, env.task.free))
                 rows = run_robustness(env, env.policy, act, result, evaluation.robustness, loose, rigid)
+            scene_digest = env.task.scene.digest
         finally:
             env.close()
     identity = EvaluationId(
@@ -68,6 +71,7 @@ def evaluate(
         robot_type=cfg.robot.name,
         policy_checkpoint=subject.file.name,
         timestamp=now.isoformat(timespec="seconds"),
+        task_digest=task_digest(to_dict(cfg), scene_digest),
     )
     documents = evaluation_documents(identity, result, Beside(baselines, rows, None, incumbent))
     write_documents(folder, documents)

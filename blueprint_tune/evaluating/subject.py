@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from blueprint_tune.tuning.records import CHECKPOINT_FILE, load_records, winner
 if TYPE_CHECKING:
     from blueprint_tune.evaluation.benchmark import Act
 
-POLICY_PT, POLICY_ONNX, POLICY_CONFIG = "policy.pt", "policy.onnx", "policy_config.json"
+POLICY_PT, POLICY_ONNX = "policy.pt", "policy.onnx"
 Sizes = tuple[int, int]
 """Numbers of an observation and of an action."""
 
@@ -50,10 +49,10 @@ def find_subject(path: Path) -> Subject:
         for name in (CHECKPOINT_FILE, POLICY_PT, POLICY_ONNX):
             if (path / name).is_file():
                 return find_subject(path / name)
-    if path.suffix == ".onnx" and path.is_file():
-        return _onnx(path)
+    if path.is_file() and (path.suffix == ".onnx" or path.name == POLICY_PT):
+        return _bundled(path)
     if path.suffix == ".pt" and path.is_file():
-        return _bundled(path) if path.name == POLICY_PT else _checkpoint(path.absolute())
+        return _checkpoint(path.absolute())
     missing = "" if path.exists() else " (there is no such file or folder)"
     raise ConfigError(
         f"{path}: this is no experiment, checkpoint or bundle{missing}. An experiment's folder holds "
@@ -116,18 +115,29 @@ def _with_words(base: ExperimentConfig, before: Sequence[str], words: Sequence[s
 
 
 def _bundled(file: Path) -> Subject:
-    from blueprint_tune.export.bundle import load_bundled_policy, read_bundled_config
+    """A policy in its bundle, every file of which is verified; or one that came alone."""
+    from blueprint_tune.export.checksums import CHECKSUMS
+    from blueprint_tune.export.loading import load_bundle, read_weights
 
-    config = read_bundled_config(file)
-    return _of_bundle(file, config, lambda sizes: load_bundled_policy(file))
+    if (file.parent / CHECKSUMS).is_file():
+        bundle = load_bundle(file.parent)
+        load = bundle.torch_policy if file.name == POLICY_PT else bundle.onnx_policy
+        return _of_bundle(file, bundle.config, lambda sizes: load())
+    if file.suffix == ".onnx":
+        return _graph_alone(file)
+    config, policy = read_weights(file.read_bytes(), str(file))
+    return _of_bundle(file, config, lambda sizes: policy)
 
 
-def _onnx(file: Path) -> Subject:
+def _graph_alone(file: Path) -> Subject:
+    from blueprint_tune.export.contract import from_metadata
     from blueprint_tune.export.onnx import OnnxPolicy, read_metadata
 
-    beside = file.with_name(POLICY_CONFIG)
-    config = json.loads(beside.read_text()) if beside.is_file() else read_metadata(file)
-    return _of_bundle(file, config, lambda sizes: OnnxPolicy(file))
+    try:
+        said = from_metadata(read_metadata(file))
+    except ValueError:
+        said = {}  # of another program: it does not say what it needs
+    return _of_bundle(file, said, lambda sizes: OnnxPolicy(file))
 
 
 def _of_bundle(file: Path, config: Mapping[str, Any], load: Callable[[Sizes], Act]) -> Subject:

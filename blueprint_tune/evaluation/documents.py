@@ -36,6 +36,7 @@ class EvaluationId:
     Attributes:
         eval_id, job_id: ids usable as folder names. scene_id, policy_id, robot_type: as in the config.
         policy_checkpoint: file name of the checkpoint. timestamp: ISO 8601 in UTC.
+        task_digest: of what decides starts and success, ``identity.task_digest``.
     """
 
     eval_id: str
@@ -45,6 +46,7 @@ class EvaluationId:
     robot_type: str
     policy_checkpoint: str
     timestamp: str
+    task_digest: str | None = None
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,12 @@ def _evaluation_config(result: BenchmarkResult) -> dict[str, Any]:
 
 
 def _eval_config(identity: EvaluationId, result: BenchmarkResult) -> dict[str, Any]:
-    return {**_identity(identity), **_evaluation_config(result), "control_dt_s": result.control_dt_s}
+    return {
+        **_identity(identity),
+        **_evaluation_config(result),
+        "control_dt_s": result.control_dt_s,
+        "task_digest": identity.task_digest,
+    }
 
 
 def _eval_results(

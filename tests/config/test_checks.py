@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
 from blueprint_tune.config.checks import cross_checks
+from blueprint_tune.config.compose import compose
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.config.suggest import lookup
 from blueprint_tune.config.validate import examine, to_dict
+from blueprint_tune.errors import ConfigError
 
 
 def broken(config: ExperimentConfig, changes: dict[str, Any]) -> list[str]:
@@ -91,3 +94,26 @@ def test_several_broken_rules_come_together(config: ExperimentConfig) -> None:
         len(broken(config, {"agent.mini_batches": 7, "evaluation.selection.seed": 42, "robot.home_rad": [0]}))
         == 3
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["storage=gcs", "storage.root=published"],
+            "storage.root=published is not what storage.kind=gcs needs",
+        ),
+        (["storage=s3", "storage.root=gs://b/p"], "needs: s3://bucket/prefix"),
+        (["storage.kind=local", "storage.root=s3://b/p"], "needs: a folder"),
+        (["storage.root=ftp://host/x"], "Give a folder, gs://bucket/prefix or s3://bucket/prefix"),
+        (["storage=gcs"], "storage.root has no value yet"),
+    ],
+)
+def test_a_root_that_is_not_what_the_storage_file_says(words: list[str], said: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        compose(["+scene=kitchen_001", *words])
+
+
+@pytest.mark.parametrize("root", ["published", "gs://bucket/prefix", "s3://bucket"])
+def test_a_root_alone_says_where(root: str) -> None:
+    assert compose(["+scene=kitchen_001", f"storage.root={root}"]).storage.root == root
