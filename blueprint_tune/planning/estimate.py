@@ -82,29 +82,35 @@ def estimate(plan: Plan, measured: Sequence[Measured] = ()) -> Estimate:
         one = rate / at_once
     build_s = max((m.build_s for m in measured), default=0.0)
     per_trial = cfg.budget.env_steps * forecast.expected_share(cfg)
-    trained = plan.num_trials * per_trial / rate
+    within_s = cfg.sweep.time_budget_s or math.inf
+    begun = min(plan.num_trials, at_once + within_s * rate / per_trial)
+    trained = begun * per_trial / rate
     longest = cfg.budget.env_steps / one
     selection = 1.0 + cfg.evaluation.selection.max_time_fraction / _EVALUATION_SPEED
     return Estimate(
         measured=bool(measured),
         steps_per_s=rate,
         start_s=max(forecast.START_S, RAY_START_S + build_s),
-        search_s=max(trained, longest) * selection + _first_and_last(cfg, plan, one, measured),
+        search_s=min(
+            max(trained, longest) * selection + _first_and_last(cfg, plan, one, begun, measured), within_s
+        ),
         closing_s=forecast.closing_s(cfg, rate) + max(0.0, build_s - forecast.START_S),
         memory_bytes=_memory(at_once, measured),
         memory_free_bytes=free_memory(),
-        disk_bytes=_disk(plan, measured),
+        disk_bytes=_disk(plan, begun, measured),
         disk_free_bytes=shutil.disk_usage(_existing(plan.folder)).free,
     )
 
 
-def _first_and_last(cfg: ExperimentConfig, plan: Plan, one: float, measured: Sequence[Measured]) -> float:
+def _first_and_last(
+    cfg: ExperimentConfig, plan: Plan, one: float, begun: float, measured: Sequence[Measured]
+) -> float:
     """Seconds of the selection evaluations that every trial has, however short it is."""
     if not measured:
         return 0.0
     passes = math.ceil(cfg.evaluation.selection.episodes / cfg.backend.num_envs)
     steps = 2 * passes * cfg.backend.num_envs * measured[0].max_episode_steps
-    return math.ceil(plan.num_trials / plan.at_once) * steps / (one * _EVALUATION_SPEED)
+    return math.ceil(begun / plan.at_once) * steps / (one * _EVALUATION_SPEED)
 
 
 def _memory(at_once: int, measured: Sequence[Measured]) -> int | None:
@@ -113,7 +119,7 @@ def _memory(at_once: int, measured: Sequence[Measured]) -> int | None:
     )
 
 
-def _disk(plan: Plan, measured: Sequence[Measured]) -> int | None:
+def _disk(plan: Plan, begun: float, measured: Sequence[Measured]) -> int | None:
     """Every checkpoint while the search runs, and the best trial's once more where they are published."""
     if not measured:
         return None
@@ -122,7 +128,7 @@ def _disk(plan: Plan, measured: Sequence[Measured]) -> int | None:
     configs = [apply_overrides(plan.cfg, sample) for sample in plan.samples] or [plan.cfg]
     fixed = probed.checkpoint_bytes - _network_bytes(plan.cfg.agent, probed)
     largest = max(fixed + _network_bytes(cfg.agent, probed) for cfg in configs)
-    checkpoints = math.ceil(plan.num_trials * plan.checkpoints * share) + plan.checkpoints
+    checkpoints = math.ceil(begun * plan.checkpoints * share) + plan.checkpoints
     return largest * checkpoints
 
 

@@ -95,7 +95,9 @@ def _trials(plan: Plan) -> str:
         return "1, with the settings as composed" if not any(plan.samples) else "1"
     search = _class(plan.cfg.sweep.searcher) or "sampled at random"
     first = ", trial 0 is the default settings" if plan.cfg.sweep.default_settings_first else ""
-    return f"{plan.num_trials}, {search}{first}"
+    within = plan.cfg.sweep.time_budget_s
+    most = f"at most {plan.num_trials} in {duration(within)}" if within else f"{plan.num_trials}"
+    return f"{most}, {search}{first}"
 
 
 def _trial(plan: Plan) -> str:

@@ -25,21 +25,23 @@ from blueprint_tune.tuning.forecast import Forecast
 from blueprint_tune.tuning.lineage import plain, read_origin
 from blueprint_tune.tuning.memory import why_not_comparable
 from blueprint_tune.tuning.progress import Progress
+from blueprint_tune.tuning.ray_state import set_torn_aside
 from blueprint_tune.tuning.records import (
     Status,
     TrialRecord,
     best_report,
     load_records,
+    ranking,
     read_reports,
     reason,
     save_records,
     scores_at,
     trial_number,
-    winner,
 )
 from blueprint_tune.tuning.resources import Shape, check_saved, restorable, save_shape, saved_shape, shape
 from blueprint_tune.tuning.session import RaySession
 from blueprint_tune.tuning.shared import clear_trials, place_trials
+from blueprint_tune.tuning.time_budget import time_budget
 from blueprint_tune.tuning.trainable import Trial
 from blueprint_tune.tuning.watchdog import Watchdog
 
@@ -85,7 +87,8 @@ def run_search(
         raise ExperimentInterrupted(str(folder.path))
     trials = results._experiment_analysis.trials  # a Result does not say which trial it was
     records = [_record(cfg, folder, trial, trial_number(trial, trials)) for trial in trials]
-    return _conclude(cfg, folder, tuple(sorted(records, key=lambda r: r.index)))
+    begun = [r for r in records if r.env_steps or r.failures or cfg.sweep.time_budget_s is None]
+    return _conclude(cfg, folder, tuple(sorted(begun or records, key=lambda r: r.index)))
 
 
 def _tuner(
@@ -99,6 +102,7 @@ def _tuner(
     given = tune.with_parameters(Trial, base=to_dict(cfg), fit=fit, trials_dir=str(trials))
     trainable = tune.with_resources(given, tune.PlacementGroupFactory(fit.bundles))
     if restorable(trials):
+        set_torn_aside(trials)
         tuner = tune.Tuner.restore(
             str(trials),
             trainable=trainable,
@@ -107,6 +111,7 @@ def _tuner(
         )
         # Ray restores pickled callbacks, which have lost their terminal; there is no public way in.
         tuner._local_tuner.get_run_config().callbacks = callbacks
+        tuner._local_tuner.get_run_config().stop = time_budget(cfg.sweep.time_budget_s, trials)
         return tuner
     clear_trials(folder)
     kept = cfg.sweep.keep_checkpoints
@@ -129,6 +134,7 @@ def _tuner(
             storage_path=str(trials.parent),
             verbose=0,
             callbacks=callbacks,
+            stop=time_budget(cfg.sweep.time_budget_s, trials),
             failure_config=tune.FailureConfig(max_failures=cfg.sweep.max_failures),
             checkpoint_config=tune.CheckpointConfig(
                 checkpoint_frequency=cfg.budget.checkpoint_every_reports,
@@ -204,12 +210,14 @@ def _conclude(
     """Write the records down and drop checkpoints nobody will want; all trials failed is an error."""
     if all(r.checkpoint is None for r in records):
         save_records(_failures(folder), records)
-        reasons = "\n".join(f"  trial {r.index}: {r.error}" for r in records)
+        late = "sweep.time_budget_s ended before its first checkpoint"
+        reasons = "\n".join(f"  trial {r.index}: {r.error or late}" for r in records)
         many = "The trial failed" if len(records) == 1 else f"All {len(records)} trials failed"
         raise BlueprintTuneError(f"{many}:\n{reasons}\nRay's own account is in {folder.log}.")
-    best = winner(cfg, records)
+    again = cfg.evaluation.reevaluation
+    best = ranking(cfg, records)[: 1 if again == "off" else again.trials]
     for record in records:
-        if record.trial_id != best.trial_id:
+        if record not in best:
             for path in (folder.trials / record.trial_id).glob("checkpoint_*"):
                 if record.checkpoint is None or path != folder.path / record.checkpoint:
                     shutil.rmtree(path, ignore_errors=True)

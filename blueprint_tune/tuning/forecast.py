@@ -68,10 +68,15 @@ class Forecast:
             (steps / rates[t.index] for t, steps in zip(trials, left, strict=True) if t.index in rates),
             default=0,
         )
-        search = max((sum(left) + ahead) / rate, slowest)
+        search = min(max((sum(left) + ahead) / rate, slowest), self._time_left_s())
         closing = closing_s(self._cfg, rate)
         start = 0.0 if measured else max(0.0, START_S - (self._clock() - self._started))
         return start + search + closing, bool(measured)
+
+    def _time_left_s(self) -> float:
+        """Until the search's time budget ends."""
+        budget = self._cfg.sweep.time_budget_s
+        return math.inf if budget is None else max(0.0, budget - (self._clock() - self._started))
 
     def _left(self, trial: TrialProgress, rate: float) -> float:
         """Env steps a trial is still expected to train, counting what it did since its last report."""
@@ -108,11 +113,20 @@ def rungs(cfg: ExperimentConfig) -> list[float]:
 
 def benchmark_steps(cfg: ExperimentConfig) -> int:
     """Env steps that the evaluation after the search takes."""
-    episodes = len(cfg.evaluation.seeds) * cfg.evaluation.episodes_per_seed
-    passes = -(-episodes // cfg.backend.num_envs)
+    evaluation, num_envs = cfg.evaluation, cfg.backend.num_envs
     step_s = cfg.physics.dt_s * cfg.physics.substeps * cfg.policy.action_repeat
-    runs = _BENCHMARK_RUNS if cfg.evaluation.baselines else _BENCHMARK_RUNS - 2
-    return runs * passes * cfg.backend.num_envs * max(1, round(cfg.policy.episode_s / step_s))
+    runs = _BENCHMARK_RUNS if evaluation.baselines else _BENCHMARK_RUNS - 2
+    passes = runs * _passes(len(evaluation.seeds) * evaluation.episodes_per_seed, num_envs)
+    if (world := evaluation.robustness) != "off":
+        rows = len(world.friction) + len(world.mass) + len(world.action_delay) + len(world.observation_noise)
+        passes += rows * _passes(len(evaluation.seeds) * world.episodes_per_seed, num_envs)
+    if (again := evaluation.reevaluation) != "off" and cfg.sweep.num_samples > 1:
+        passes += min(again.trials, cfg.sweep.num_samples) * _passes(again.episodes, num_envs)
+    return passes * num_envs * max(1, round(cfg.policy.episode_s / step_s))
+
+
+def _passes(episodes: int, num_envs: int) -> int:
+    return -(-episodes // num_envs)
 
 
 def closing_s(cfg: ExperimentConfig, steps_per_s: float | None) -> float:

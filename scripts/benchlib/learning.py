@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import blueprint_tune
 from benchlib.readme import SEEDS, benchmark_of, policy_types
-from benchlib.record import ROOT, Document, progress
+from benchlib.record import ROOT, Document, cpu_model, progress
 from benchlib.table import Cell, Cells, pooled, read_cells, table, write_cells
 from blueprint_tune.config.compose import compose
 from blueprint_tune.config.identity import input_hash, provenance
@@ -129,6 +129,7 @@ def cell_of(result: RunResult, seed: int, question: str, known: dict[str, Any], 
         input_hash=question,
         commit=f"{str(known['git_commit'])[:12]}{'+' if known['git_dirty'] else ''}",
         cpus=cpus,
+        machine=cpu_model(),
         curve=tuple((steps, round(rate, 4)) for steps, rate in evaluated.items()),
     )
 
@@ -169,8 +170,8 @@ def _document(cells: Cells, options: argparse.Namespace, command: list[str]) -> 
 
 
 def _machines(cells: Cells) -> str:
-    counts = sorted({c.cpus for row in cells.values() for c in row.values()})
-    return " or ".join("1 CPU" if n == 1 else f"{n} CPUs" for n in counts)
+    used = sorted({(c.machine, c.cpus) for row in cells.values() for c in row.values()})
+    return " or ".join(f"{n} CPU{'s' * (n > 1)}{f' of {machine}' if machine else ''}" for machine, n in used)
 
 
 def _bar(policy: str, cells: list[Cell]) -> list[str]:

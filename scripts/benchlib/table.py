@@ -32,6 +32,7 @@ class Cell:
             baselines on the same starts. env_steps, training_s: of the training. input_hash: of the
             question asked. commit: measured at. cpus: that the training had.
         curve: (env steps, success) of every selection evaluation.
+        machine: whose CPUs they were; empty in cells that are older than this field.
     """
 
     seed: int
@@ -45,6 +46,7 @@ class Cell:
     commit: str
     cpus: int = 2
     curve: tuple[tuple[float, float], ...] = ()
+    machine: str = ""
 
 
 _POINT = re.compile(r"\[\s+([\d.]+),\s+([\d.]+)\s+\]")

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import pytest
 from benchlib.learning import cell_of
 from benchlib.readme import policy_types
+from benchlib.record import cpu_model
 from benchlib.table import BEGIN, END, Cell, pooled, put_between_markers, read_cells, table, write_cells
 
 
@@ -81,7 +82,7 @@ def test_what_is_kept_of_an_experiment(tmp_path):
     (folder / "result.json").write_text("".join(json.dumps(r) + "\n" for r in reports))
     kept = cell_of(result, 3, "abc", {"git_commit": "0123456789abcdef", "git_dirty": True}, cpus=1)
     curve = ((2048.0, 0.1), (4096.0, 0.251))
-    assert kept == Cell(3, 29, 100, 0.0, 0.02, 4096, 12.3, "abc", "0123456789ab+", 1, curve)
+    assert kept == Cell(3, 29, 100, 0.0, 0.02, 4096, 12.3, "abc", "0123456789ab+", 1, curve, cpu_model())
     write_cells(tmp_path / "learning.json", {"p": {3: kept}})
     assert read_cells(tmp_path / "learning.json") == {"p": {3: kept}}
     assert "[2048.0, 0.1]" in (tmp_path / "learning.json").read_text()

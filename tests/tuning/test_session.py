@@ -40,6 +40,22 @@ def test_a_cluster_that_does_not_answer_is_a_sentence(tmp_path: Path, prefix: st
     assert "no Ray cluster answers there" in done.stdout and "Leave cluster.address out" in done.stdout
 
 
+def test_processes_of_a_run_get_the_runtime_environment(tmp_path: Path) -> None:
+    code = (
+        "import os, ray\n"
+        "from pathlib import Path\n"
+        "from blueprint_tune.config.schema import ClusterConfig\n"
+        "from blueprint_tune.tuning.session import RaySession\n"
+        "cluster = ClusterConfig(None, 1, runtime_env={'env_vars': {'GREETING': 'hello'}})\n"
+        f"with RaySession(cluster, Path('{tmp_path}/log')) as s:\n"
+        "    s.start()\n"
+        "    print(ray.get(ray.remote(lambda: os.environ.get('GREETING')).remote()))\n"
+    )
+    env = {**os.environ, "PYTHONPATH": session._PACKAGE_ROOT}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=True)
+    assert done.stdout.split() == ["hello"]
+
+
 def test_what_a_private_ray_has_is_known_before_it_starts(tmp_path: Path) -> None:
     def machine(cluster: ClusterConfig, least: int = 1) -> Machines | None:
         return RaySession(cluster, tmp_path / "log", least).private

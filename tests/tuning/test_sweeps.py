@@ -13,6 +13,7 @@ import blueprint_tune
 from blueprint_tune.config.compose import compose
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.config.searchspace import load_searchspace
+from blueprint_tune.errors import BlueprintTuneError
 from blueprint_tune.tuning.experiment import run_search
 from blueprint_tune.tuning.folder import ExperimentFolder, anchored, describe, open_folder
 from blueprint_tune.tuning.lineage import Exploit, read_lineage, read_origin
@@ -69,6 +70,28 @@ def test_a_shipped_sweep_runs_and_begins_with_the_defaults(
         kept = list((folder.trials / record.trial_id).glob("checkpoint_*"))
         assert folder.path / str(record.checkpoint) in kept
         assert not isinstance(cfg.sweep.keep_checkpoints, int) or len(kept) <= cfg.sweep.keep_checkpoints
+
+
+def test_a_time_budget_ends_the_search_with_what_there_is(tmp_path: Path, local_ray: None) -> None:
+    endless = ["sweep.num_samples=1000", "budget.env_steps=1000000000", "budget.report_env_steps=1024"]
+    _, folder, records = search(
+        tmp_path, "sweep=random", *endless, "sweep.concurrent_trials=1", "sweep.time_budget_s=4"
+    )
+    assert [r.index for r in records] == [0], "trials that never began are not told"
+    assert records[0].status == "stopped"
+    assert records[0].checkpoint is not None
+    assert (folder.path / records[0].checkpoint).is_dir()
+
+
+def test_a_time_budget_too_short_for_anything_says_so(tmp_path: Path, local_ray: None) -> None:
+    with pytest.raises(BlueprintTuneError, match=r"sweep\.time_budget_s ended before"):
+        search(
+            tmp_path,
+            "sweep=random",
+            "sweep.num_samples=2",
+            "sweep.time_budget_s=0.01",
+            "budget.checkpoint_every_reports=4",
+        )
 
 
 def test_all_ranks_of_a_trial_go_on_with_what_it_was_given(tmp_path: Path, local_ray: None) -> None:
