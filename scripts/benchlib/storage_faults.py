@@ -187,7 +187,7 @@ def _read(path: StoragePath) -> bytes | None:
 def break_uploads(
     server: Bucket, wanted: int, seed: int, outcome: Outcome, prefix: str = "faults"
 ) -> Outcome:
-    """Publish jobs until ``wanted`` faults were injected, and finish the last; ``outcome`` grows meanwhile."""
+    """Publish jobs until ``wanted`` faults were injected, and finish the last; ``outcome`` grows with it."""
     began = time.monotonic()
     saboteur = Saboteur(outcome, wanted, seed)
     proxied = server.root(prefix)
