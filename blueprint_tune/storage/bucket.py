@@ -207,7 +207,8 @@ class BucketStore(Store):
         try:
             self._persist(f"'{key}'", put)
         except Refused as refused:
-            if refused.fault.kind == "conflict" or (refused.fault.kind == "absent" and version):
+            kind = refused.fault.kind
+            if version is not None and (kind == "conflict" or (kind == "absent" and version != ABSENT)):
                 return asked > 1 and self._is_ours(key, metadata)
             raise self._error("write", f"'{key}'", refused.fault) from refused
         return True

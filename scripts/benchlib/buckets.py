@@ -10,10 +10,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from benchlib.proxy import GcsRules, Proxy, S3Rules
+from benchlib.proxy import GcsRules, Proxy, Rules, S3Rules
 from blueprint_tune.storage.base import Requests
 from blueprint_tune.storage.path import StoragePath, open_path
 
@@ -58,7 +58,18 @@ CREDENTIALS = {
 
 @contextmanager
 def bucket(kind: str) -> Iterator[Bucket]:
-    """An emulator of its own, on a free port, with a proxy; both end with the context."""
+    """An emulator of its own, on a free port, with a proxy; both end with the context.
+
+    STORAGE_TESTBENCH_PORT names a googleapis/storage-testbench that runs already, which then is Google's part
+    and enforces generations itself.
+    """
+    testbench = os.environ.get("STORAGE_TESTBENCH_PORT")
+    if kind == "gcs" and testbench is not None:
+        with suppress(RuntimeError):  # it is there from an earlier session
+            _make_bucket(kind, int(testbench))
+        with Proxy(int(testbench), Rules) as proxy:
+            yield Bucket(kind, proxy)
+        return
     port = _free_port()
     words = [word.format(port=port) for word in (_GCS if kind == "gcs" else _S3)]
     environment = {**os.environ, "PYTHONWARNINGS": "ignore"}

@@ -6,8 +6,7 @@ import argparse
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor, wait
 from importlib.metadata import version
 
 from benchlib.buckets import CREDENTIALS, KINDS, bucket
@@ -25,29 +24,52 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--faults", type=int, default=1000, help="in all, half of them for each store")
     parser.add_argument("--claimants", type=int, default=20, help="processes that claim the same keys")
     parser.add_argument("--keys", type=int, default=200)
+    parser.add_argument("--at-once", type=int, default=2, help="servers of each kind, each with a publisher")
     parser.add_argument("--seed", type=int, default=1)
 
 
 def run(options: argparse.Namespace, command: Sequence[str]) -> None:
-    """Both stores in buckets, one after the other; claims in a folder too."""
+    """Broken uploads, then claims; the file is written again whenever there is something new."""
     os.environ.update(CREDENTIALS)
-    races = {}
-    with tempfile.TemporaryDirectory() as folder:
-        races["local"] = race(folder, Requests(), options.claimants, options.keys)
-    with ExitStack() as running:
-        servers = {kind: running.enter_context(bucket(kind)) for kind in KINDS}
-        with ThreadPoolExecutor() as pool:  # they mostly wait
-            wanted = options.faults // len(KINDS)
-            begun = {k: pool.submit(break_uploads, s, wanted, options.seed) for k, s in servers.items()}
-        outcomes = {kind: future.result() for kind, future in begun.items()}
-        for kind, server in servers.items():
-            progress(f"{kind}: claims")
-            uri = str(server.root("race"))
-            races[kind] = race(uri, server.requests(timeout_s=60.0), options.claimants, options.keys)
-    document = Document("storage", "Uploads that are broken on purpose, claims that race", command)
-    _tell_faults(document, outcomes)
-    _tell_claims(document, races, options)
-    document.write(options.results, {name: version(name) for name in PEERS})
+    outcomes = {kind: [Outcome() for _ in range(options.at_once)] for kind in KINDS}
+    races: dict[str, Race] = {}
+    wanted = -(-options.faults // len(KINDS) // options.at_once)
+
+    def write() -> None:
+        document = Document("storage", "Uploads that are broken on purpose, claims that race", command)
+        _tell_faults(document, {kind: sum(parts, Outcome()) for kind, parts in outcomes.items()})
+        if races:
+            _tell_claims(document, races, options)
+        document.write(options.results, {name: version(name) for name in PEERS})
+
+    with ThreadPoolExecutor(len(KINDS) * options.at_once) as pool:  # they mostly wait
+        begun = [
+            pool.submit(_break, kind, wanted, options.seed + number, outcome)
+            for kind, parts in outcomes.items()
+            for number, outcome in enumerate(parts)
+        ]
+        while wait(begun, timeout=60.0).not_done:
+            write()
+        for future in begun:
+            future.result()
+    for kind in ("local", *KINDS):
+        races[kind] = _race(kind, options)
+        write()
+
+
+def _break(kind: str, wanted: int, seed: int, outcome: Outcome) -> None:
+    with bucket(kind) as server:
+        break_uploads(server, wanted, seed, outcome)
+
+
+def _race(kind: str, options: argparse.Namespace) -> Race:
+    progress(f"{kind}: claims")
+    if kind == "local":
+        with tempfile.TemporaryDirectory() as folder:
+            return race(folder, Requests(), options.claimants, options.keys)
+    with bucket(kind) as server:
+        patient = server.requests(timeout_s=60.0)
+        return race(str(server.root("race")), patient, options.claimants, options.keys)
 
 
 def _tell_faults(document: Document, outcomes: Mapping[str, Outcome]) -> None:

@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
 
@@ -58,6 +58,11 @@ class Outcome:
     half: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     seconds: float = 0.0
+
+    def __add__(self, other: Outcome) -> Outcome:
+        """Of two at once: their counts, and the longer time."""
+        both = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)}
+        return Outcome(**{**both, "seconds": max(self.seconds, other.seconds)})
 
 
 @lru_cache(maxsize=8)
@@ -179,9 +184,11 @@ def _read(path: StoragePath) -> bytes | None:
         return None
 
 
-def break_uploads(server: Bucket, wanted: int, seed: int, prefix: str = "faults") -> Outcome:
-    """Publish jobs until ``wanted`` faults were injected, and finish the last."""
-    outcome, began = Outcome(), time.monotonic()
+def break_uploads(
+    server: Bucket, wanted: int, seed: int, outcome: Outcome, prefix: str = "faults"
+) -> Outcome:
+    """Publish jobs until ``wanted`` faults were injected, and finish the last; ``outcome`` grows with it."""
+    began = time.monotonic()
     saboteur = Saboteur(outcome, wanted, seed)
     proxied = server.root(prefix)
     scheme = {"gcs": "gs", "s3": "s3"}[server.kind]
@@ -198,6 +205,7 @@ def break_uploads(server: Bucket, wanted: int, seed: int, prefix: str = "faults"
             _until_published(str(proxied), impatient, saboteur, job, version + 1)
             outcome.lost += _missing(root, job, version + 1)
             outcome.published += 1
+            outcome.seconds = time.monotonic() - began
             progress(
                 f"{scheme}://: job {job}, version {version + 1}",
                 faults=outcome.faults.total(),
@@ -207,7 +215,6 @@ def break_uploads(server: Bucket, wanted: int, seed: int, prefix: str = "faults"
         reader.stop.set()
         reader.join()
         server.proxy.plan = lambda *request: None
-    outcome.seconds = time.monotonic() - began
     return outcome
 
 

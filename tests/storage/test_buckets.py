@@ -202,6 +202,17 @@ def test_a_refusal_names_the_permission_that_is_missing(server: Any, root: Stora
     assert (root / "a").read_text() == "x"
 
 
+def test_a_write_without_a_condition_that_is_refused_is_never_taken_for_done(
+    server: Any, root: StoragePath
+) -> None:
+    for status in ("412", "404", "400", "418"):
+        Script(server, *[status] * 9)
+        with pytest.raises(StorageError, match=r"'[0-9a-f]+/a' cannot be written|there is no such bucket"):
+            (root / "a").write_text("x")
+    server.proxy.plan = lambda *request: None
+    assert not (root / "a").exists()
+
+
 def test_credentials_that_are_not_accepted(server: Any, root: StoragePath) -> None:
     Script(server, "401")
     with pytest.raises(StorageError, match="aws configure|gcloud auth"):
