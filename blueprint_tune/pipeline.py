@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from blueprint_tune.config.searchspace import load_searchspace
 from blueprint_tune.errors import ConfigError, StorageError
 from blueprint_tune.reporting.sinks.choose import check_sinks, open_sinks
 from blueprint_tune.reporting.sinks.sinks import Sinks
+from blueprint_tune.storage.path import open_root
 from blueprint_tune.summary import summarise
 from blueprint_tune.tasks.spec import TaskSpec, bind_task
 from blueprint_tune.tuning.folder import ExperimentFolder, anchored, describe, open_folder
@@ -148,47 +149,94 @@ def _carry_on(
     changed = check_versions(folder.tree().get("provenance") or {}, folder.path) if begun else None
     if changed:
         progress.note(changed)
+    if not folder.records.exists():
+        open_root(cfg.storage).check()  # before hours are spent on what nobody will get
     progress.stage("starting Ray")
     from blueprint_tune.tuning.experiment import run_search
 
     go_on = f"Continue with:  blueprint-tune resume {folder.path}"
     with RaySession(cfg.cluster, folder.log, min_cpus(folder), go_on, lent) as session:
         records = run_search(cfg, folder.read()[1], folder, session, progress, sinks)
-        dossier = Dossier(cfg, task, folder, folder.tree(), records)
+        dossier = Dossier(cfg, task, folder, folder.tree(), records).undamaged(progress.note)
         outcome = _outcome(dossier, session, progress)
-    _report(dossier, outcome, progress)
-    published = _publish(dossier, outcome, progress)
-    result = _result(dossier, outcome, published, progress.elapsed_s)
+    dossier = _with_second_look(dossier, outcome)
+    report(dossier, outcome, progress)
+    published = publish(dossier, outcome, progress)
+    _promote(cfg, published, progress)
     _tell(sinks, dossier, outcome, progress)
-    _remember(result, folder)
-    return result
+    return finish(dossier, outcome, published, progress.elapsed_s)
 
 
 def _outcome(dossier: Dossier, session: RaySession, progress: Progress) -> dict[str, Any]:
     """What evaluation and export found, now or in an earlier process."""
-    from blueprint_tune.tuning.closing import OUTCOME_FILE, prove
+    from blueprint_tune.tuning.closing import prove
 
-    file = dossier.folder.evaluation / OUTCOME_FILE
-    if file.exists():
-        found: dict[str, Any] = json.loads(file.read_text())
+    if dossier.outcome_file.exists():
+        found: dict[str, Any] = json.loads(dossier.outcome_file.read_text())
         return found
-    cpus, best = session.start().home.cpus, dossier.best
+    cpus, (best, *others), eligible = session.start().home.cpus, *dossier.rivals()
     expected = closing_s(dossier.cfg, best.env_steps / best.duration_s if best.duration_s else None)
-    return prove(dossier.job(max(1, cpus)), dossier.folder, progress, cpus, expected)
+    threads, champion = max(1, cpus), _champion(dossier, progress)
+    job, *rivals = (replace(dossier.job(threads, record), incumbent=champion) for record in (best, *others))
+    return prove(job, dossier.folder, progress, cpus, expected, rivals, eligible)
 
 
-def _report(dossier: Dossier, outcome: Mapping[str, Any], progress: Progress) -> None:
+def _champion(dossier: Dossier, progress: Progress) -> Mapping[str, Any] | None:
+    """What the champion of scene, policy type and robot did; storage that cannot be read costs no run."""
+    from blueprint_tune.registry.of_runs import incumbent
+
+    try:
+        return incumbent(dossier.cfg, str(dossier.tree["scene_digest"]))
+    except StorageError as error:
+        progress.note(f"The evaluation is not compared with the champion: {error}")
+        return None
+
+
+def _promote(cfg: ExperimentConfig, published: PublishedPaths, progress: Progress) -> None:
+    """Put the policy forward, if ``evaluation.promote`` says so."""
+    if cfg.evaluation.promote:
+        from blueprint_tune.registry.of_runs import promote_published
+
+        progress.stage("promoting")
+        progress.note(promote_published(cfg, published.policy))
+
+
+def _with_second_look(dossier: Dossier, outcome: Mapping[str, Any]) -> Dossier:
+    """The dossier whose best trial is that which was best when the best played again; it is written down."""
+    from blueprint_tune.tuning.records import save_records
+
+    rates = outcome.get("reevaluated", {})
+    if not rates:
+        return dossier
+    trials, eligible = dossier.rivals()
+    may_win = {record.trial_id for record in trials[:eligible]}
+    records = tuple(
+        replace(r, reevaluated=rates.get(r.trial_id)) if r.trial_id in may_win else r for r in dossier.records
+    )
+    save_records(dossier.folder.records, records)
+    return replace(dossier, records=records)
+
+
+def report(dossier: Dossier, outcome: Mapping[str, Any], progress: Progress) -> None:
+    """Write the HTML report, from what is in the experiment's folder."""
     progress.stage("writing the report")
     from blueprint_tune.reporting.report import write_report
 
     write_report(dossier.report_data(outcome), dossier.folder.report)
 
 
-def _publish(dossier: Dossier, outcome: Mapping[str, Any], progress: Progress) -> PublishedPaths:
-    """Publish; where that fails nothing is lost and the message says how to go on."""
+def publish(dossier: Dossier, outcome: Mapping[str, Any], progress: Progress) -> PublishedPaths:
+    """Publish to the config's storage what is whole.
+
+    Raises BundleDamaged or CheckpointDamaged for what is not, and StorageError where storage refuses: nothing
+    is lost then and the message says how to go on.
+    """
+    from blueprint_tune.export.loading import load_bundle
     from blueprint_tune.publish import publish
 
     progress.stage("publishing")
+    load_bundle(dossier.folder.bundle)
+    dossier = dossier.undamaged(progress.note)
     try:
         return publish(dossier.finished_run(outcome))
     except (StorageError, OSError) as error:
@@ -216,7 +264,6 @@ def _offer(cfg: ExperimentConfig, task: TaskSpec, folder: ExperimentFolder, prog
     """The result of an experiment that is finished, published to ``cfg.storage`` if it is not there."""
     from blueprint_tune.dossier import Dossier, is_published
     from blueprint_tune.publish import PublishedPaths
-    from blueprint_tune.tuning.closing import OUTCOME_FILE
     from blueprint_tune.tuning.records import load_records
 
     tree = folder.tree()
@@ -224,13 +271,21 @@ def _offer(cfg: ExperimentConfig, task: TaskSpec, folder: ExperimentFolder, prog
     if changes := changed_since(tree.get("provenance", {})):
         progress.note(f"Changed since: {'; '.join(changes)}. A rerun may give other figures.")
     dossier = Dossier(cfg, task, folder, tree, load_records(folder.records))
-    outcome = json.loads((folder.evaluation / OUTCOME_FILE).read_text())
+    outcome = json.loads(dossier.outcome_file.read_text())
     saved = json.loads(folder.result.read_text())
     published = PublishedPaths(**saved["published"])
     if not is_published(dossier.finished_run(outcome), published):
-        published = _publish(dossier, outcome, progress)
-    result = _result(dossier, outcome, published, saved["duration_s"])
-    _remember(result, folder)
+        published = publish(dossier, outcome, progress)
+    _promote(cfg, published, progress)
+    return finish(dossier, outcome, published, saved["duration_s"])
+
+
+def finish(
+    dossier: Dossier, outcome: Mapping[str, Any], published: PublishedPaths, duration_s: float
+) -> RunResult:
+    """The result of a published experiment, which is marked as finished."""
+    result = _result(dossier, outcome, published, duration_s)
+    _remember(result, dossier.folder)
     return result
 
 

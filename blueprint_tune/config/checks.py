@@ -9,17 +9,18 @@ import yaml
 
 from blueprint_tune.config import paths
 from blueprint_tune.config.curriculum import curriculum_problems
+from blueprint_tune.config.evaluation_schema import EvaluationConfig
+from blueprint_tune.config.physics_schema import PhysicsConfig
 from blueprint_tune.config.policy_schema import PolicyConfig
 from blueprint_tune.config.schema import (
     AgentConfig,
     ClusterConfig,
-    EvaluationConfig,
     ExperimentConfig,
     LoggerConfig,
-    PhysicsConfig,
     RobotConfig,
+    StorageConfig,
 )
-from blueprint_tune.config.sweep_checks import sweep_problems
+from blueprint_tune.config.sweep_checks import REPORTED_METRICS, is_population, sweep_problems
 from blueprint_tune.errors import nearest
 
 
@@ -29,6 +30,7 @@ def cross_checks(cfg: ExperimentConfig) -> list[str]:
         *_learning(cfg.agent, cfg.backend.num_envs, cfg.sweep.resources.num_ranks),
         *_resources(cfg),
         *_cluster(cfg.cluster),
+        *_storage(cfg.storage),
         *_budget(cfg),
         *_robot(cfg.robot),
         *_robot_for_policy(cfg.robot, cfg.policy),
@@ -36,6 +38,7 @@ def cross_checks(cfg: ExperimentConfig) -> list[str]:
         *_episode(cfg),
         *curriculum_problems(cfg.policy),
         *_evaluation(cfg.evaluation),
+        *_noise_floor(cfg),
         *sweep_problems(cfg),
         *_logger(cfg.logger),
     ]
@@ -84,6 +87,21 @@ def _cluster(cluster: ClusterConfig) -> Iterator[str]:
         )
     if cluster.address is None and cluster.grows:
         yield "cluster.grows=true is about a cluster, and none is named. Add cluster.address=…"
+
+
+def _storage(storage: StorageConfig) -> Iterator[str]:
+    """What is stored where is decided by ``root`` alone; a file of the group says what it expects there."""
+    scheme = storage.root.partition("://")[0] if "://" in storage.root else ""
+    wanted = {
+        "local": ("", "a folder"),
+        "gcs": ("gs", "gs://bucket/prefix"),
+        "s3": ("s3", "s3://bucket/prefix"),
+    }
+    if scheme not in ("", "gs", "s3"):
+        yield f"storage.root begins with {scheme}://. Give a folder, gs://bucket/prefix or s3://bucket/prefix."
+    elif storage.kind is not None and scheme != wanted[storage.kind][0]:
+        needed = wanted[storage.kind][1]
+        yield f"storage.root={storage.root} is not what storage.kind={storage.kind} needs: {needed}."
 
 
 def _learning(agent: AgentConfig, num_envs: int, ranks: int) -> Iterator[str]:
@@ -208,3 +226,25 @@ def _evaluation(evaluation: EvaluationConfig) -> Iterator[str]:
             f"evaluation.selection.seed={evaluation.selection.seed} is one of evaluation.seeds: trials"
             " would be chosen by the episodes they are judged on. Use another seed for the selection."
         )
+    again = evaluation.reevaluation
+    if again != "off" and again.seed in (evaluation.selection.seed, *evaluation.seeds):
+        yield (
+            f"evaluation.reevaluation.seed={again.seed} is also a seed of the selection or of the benchmark:"
+            " the best trials would be judged by episodes that chose them, or the winner by episodes that"
+            " publish it. Use another seed."
+        )
+
+
+def _noise_floor(cfg: ExperimentConfig) -> Iterator[str]:
+    evaluation, sweep = cfg.evaluation, cfg.sweep
+    if evaluation.noise_floor is None:
+        return
+    asked = f"evaluation.noise_floor={evaluation.noise_floor}"
+    if evaluation.reevaluation == "off":
+        yield f"{asked} compares trials that play again; leave evaluation.reevaluation on."
+    if is_population(sweep):
+        yield f"{asked} repeats one setting, and sweep={sweep.name} changes settings while it trains."
+    elif not sweep.default_settings_first:
+        yield f"{asked} repeats the default settings. Set sweep.default_settings_first=true."
+    elif sweep.metrics != REPORTED_METRICS[:1]:
+        yield f"{asked} is about success; set sweep.metric={REPORTED_METRICS[0]}."

@@ -12,7 +12,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from blueprint_tune.config.evaluation_schema import EvaluationConfig
+from blueprint_tune.config.export_schema import ExportConfig
 from blueprint_tune.config.fields import STRICT, Count, Fraction, NonNegative, Positive, Range
+from blueprint_tune.config.physics_schema import PhysicsConfig
 from blueprint_tune.config.policy_schema import PolicyConfig
 
 
@@ -25,6 +28,10 @@ class SceneConfig:
     up_axis: Literal["auto", "y", "z"]
     robot_base: Annotated[list[float], Field(min_length=4, max_length=4)] | None
     """x, y, z in metres and yaw in radians, in the scene's z-up frame; null = placed automatically."""
+    package: str | None = None
+    """Folder of the task package that the experiment comes from."""
+    adaptations: list[str] = Field(default_factory=list)
+    """What was made of the package where it cannot be taken as it is, a sentence each."""
 
 
 @dataclass(config=STRICT)
@@ -150,52 +157,6 @@ class RobotConfig:
         return [*self.chain, *(self.hand.joints if self.hand else ())]
 
 
-CombineMode = Literal["average", "min", "multiply", "max"]
-
-
-@dataclass(config=STRICT)
-class SolverNoise:
-    """Upstream's solver meta-randomisation: what a policy's event of kind ``solver`` draws."""
-
-    dt_noise_ratio: Annotated[float, Field(ge=0, lt=1)]
-    solver_iteration_noise: Annotated[int, Field(ge=0)]
-    contact_offset_noise_ratio: Annotated[float, Field(ge=0, lt=1)]
-    friction_combine_modes: list[CombineMode]
-    restitution_combine_modes: list[CombineMode]
-
-
-@dataclass(config=STRICT)
-class PhysicsRandomization:
-    """Upstream's ranges; a policy's events say which of them are applied."""
-
-    dt_jitter_range_s: Range
-    solver_iteration_range: Annotated[list[int], Field(min_length=2, max_length=2)]
-    contact_offset_range_m: Range
-    friction_scale_range: Range
-    solver_noise: SolverNoise
-
-
-@dataclass(config=STRICT)
-class PhysicsConfig:
-    """One of upstream's physics profiles. What each field means per backend: the profile's comments."""
-
-    name: str
-    dt_s: Annotated[float, Field(gt=0, le=0.05)]
-    substeps: Annotated[int, Field(ge=1, le=100)]
-    solver_iterations: Annotated[int, Field(ge=1, le=1000)]
-    solver_type: Literal["TGS", "PGS"]
-    enable_gyroscopic_forces: bool
-    enable_stabilization: bool
-    contact_offset_m: NonNegative
-    rest_offset_m: NonNegative
-    bounce_threshold_velocity_mps: NonNegative
-    friction_offset_threshold_m: NonNegative
-    friction_correlation_distance_m: NonNegative
-    randomization: PhysicsRandomization
-    impratio: Annotated[float, Field(ge=1, le=1000)]
-    mujoco_solver: Literal["Newton", "CG"]
-
-
 @dataclass(config=STRICT)
 class AgentConfig:
     """skrl PPO."""
@@ -303,35 +264,18 @@ class SweepConfig:
 
 
 @dataclass(config=STRICT)
-class SelectionConfig:
-    """The short evaluation inside training that trials are compared by."""
-
-    seed: int
-    episodes: Count
-    max_time_fraction: Annotated[float, Field(gt=0, le=0.5)]
-
-
-@dataclass(config=STRICT)
-class EvaluationConfig:
-    """The benchmark after training, and what the exported policy must match."""
-
-    name: str
-    seeds: Annotated[list[int], Field(min_length=1)]
-    episodes_per_seed: Count
-    baselines: bool
-    """Also run a zero-action and a random policy on the same starts."""
-    video: bool
-    """Also film the policy from the first start."""
-    selection: SelectionConfig
-    onnx_tolerance: Positive
-
-
-@dataclass(config=STRICT)
 class StorageConfig:
     """Where finished results are published."""
 
-    kind: Literal["local"]
+    kind: Literal["local", "gcs", "s3"] | None
+    """What ``root`` must be; null = whatever it is."""
     root: str
+    """A folder, gs://bucket/prefix or s3://bucket/prefix."""
+    endpoint: str | None = None
+    timeout_s: Positive | None = None
+    retry_s: NonNegative | None = None
+    part_mib: Annotated[int, Field(ge=5, le=1024)] | None = None
+    """S3 takes no part smaller than 5 MiB."""
 
 
 @dataclass(config=STRICT)
@@ -424,3 +368,4 @@ class ExperimentConfig:
     logger: LoggerConfig
     budget: BudgetConfig
     cluster: ClusterConfig
+    export: ExportConfig = Field(default_factory=ExportConfig)

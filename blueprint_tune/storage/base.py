@@ -1,4 +1,4 @@
-"""The seam to storage: objects under keys. A store is a folder, or later a bucket.
+"""The seam to storage: objects under keys. A store is a folder or a bucket.
 
 A key is a relative path with ``/``. An object is never visible half written: a reader finds the old
 one or the new one.
@@ -8,10 +8,34 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 Content = bytes | Path
 """What to store: bytes, or a local file to copy."""
+
+
+@dataclass(frozen=True)
+class Requests:
+    """How a store is asked that lies behind a network.
+
+    Attributes:
+        endpoint: URL of the server; None = as the cloud's own client decides.
+        timeout_s: of connecting, and of each wait for an answer.
+        retry_s: for so long after its first failure a request is tried again, at growing intervals.
+        part_mib: larger files are sent in parts of so many MiB, each tried again by itself.
+    """
+
+    endpoint: str | None = None
+    timeout_s: float = 60.0
+    retry_s: float = 120.0
+    part_mib: int = 8
+
+
+def is_plain(path: str) -> bool:
+    """Whether each part between ``/`` is a plain name: not empty, ``.``, ``..``; no NUL, no backslash."""
+    parts = path.split("/")
+    return not any(part in ("", ".", "..") or "\0" in part or "\\" in part for part in parts)
 
 
 class Store(ABC):
@@ -25,6 +49,10 @@ class Store(ABC):
     """The store's root as a user would type it, without credentials."""
 
     @abstractmethod
+    def check(self) -> None:
+        """Ask whether results can be stored here, before hours are spent on them; nothing is written."""
+
+    @abstractmethod
     def read(self, key: str) -> bytes:
         """The object's content."""
 
@@ -35,6 +63,10 @@ class Store(ABC):
     @abstractmethod
     def keys(self, prefix: str) -> list[str]:
         """Keys of all objects below ``prefix`` (a folder, or ``""`` for all), sorted."""
+
+    @abstractmethod
+    def folders(self, prefix: str) -> list[str]:
+        """Names of the folders right below ``prefix``, sorted; what they hold is not listed."""
 
     @abstractmethod
     def put_all(self, objects: Sequence[tuple[str, Content]], withdraw: Sequence[str] = ()) -> None:

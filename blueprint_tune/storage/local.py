@@ -28,6 +28,15 @@ class LocalStore(Store):
         self.root = root.expanduser().absolute()
         self.uri = str(self.root)
 
+    def check(self) -> None:
+        """Whether the root, or the nearest folder above it that exists, is a folder one may write to."""
+        nearest = next(path for path in (self.root, *self.root.parents) if path.exists())
+        with self._sentences("nothing can be written"):
+            if not nearest.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(nearest))
+            if not os.access(nearest, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(nearest))
+
     def read(self, key: str) -> bytes:
         """The file's content."""
         with self._sentences(f"'{key}' cannot be read"):
@@ -46,6 +55,15 @@ class LocalStore(Store):
                 folders[:] = [name for name in folders if not name.startswith(_STAGING)]
                 found += [(Path(folder) / name).relative_to(self.root).as_posix() for name in files]
         return sorted(found)
+
+    def folders(self, prefix: str) -> list[str]:
+        """Names of the folders right below the folder ``prefix``; none when it does not exist."""
+        with self._sentences(f"'{prefix}' cannot be listed"):
+            try:
+                found = [entry.name for entry in os.scandir(self.root / prefix) if entry.is_dir()]
+            except FileNotFoundError:
+                return []
+        return sorted(name for name in found if not name.startswith(_STAGING))
 
     def put_all(self, objects: Sequence[tuple[str, Content]], withdraw: Sequence[str] = ()) -> None:
         """Write everything to a staging folder, then move it into place one object after the other."""

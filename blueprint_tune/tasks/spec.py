@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blueprint_tune.config.paths import assets_dir
+from blueprint_tune.config.physics_schema import PhysicsConfig
 from blueprint_tune.config.policy_schema import PolicyConfig
-from blueprint_tune.config.schema import ExperimentConfig, PhysicsConfig, RobotConfig, SceneConfig
+from blueprint_tune.config.schema import ExperimentConfig, RobotConfig, SceneConfig
 from blueprint_tune.errors import ConfigError, ManifestError, TaskPackageError, nearest
 from blueprint_tune.tasks.geometry import Floats
 from blueprint_tune.tasks.layout import Layout, lay_out
 from blueprint_tune.tasks.manifest import read_manifest
 from blueprint_tune.tasks.overlaps import Overlap, deep_overlaps, support
+from blueprint_tune.tasks.package import read_package_scene
 from blueprint_tune.tasks.placement import Base, check_given, place
 from blueprint_tune.tasks.regions import fitted_socket, region
 from blueprint_tune.tasks.roles import Casting, bindings, member_names
@@ -86,6 +88,8 @@ def manifest_path(scene: SceneConfig) -> Path:
 
 def bind_task(cfg: ExperimentConfig) -> TaskSpec:
     """Read the scene and bind the policy's roles to it. Raises ManifestError and TaskPackageError."""
+    if cfg.scene.package is not None:
+        return bind(read_package_scene(cfg.scene.package, cfg.scene.manifest, cfg.scene.up_axis), cfg)
     return bind(read_manifest(manifest_path(cfg.scene), cfg.scene.up_axis), cfg)
 
 
@@ -98,7 +102,7 @@ def bind(scene: Scene, cfg: ExperimentConfig) -> TaskSpec:
     _check_start(cfg.policy, roles)
     layout = lay_out(scene, roles, _kinds(cfg.policy), overlaps, base, _range_m(cfg.robot, roles, base))
     made_up = [*_role_guesses(roles), *layout.guesses, *cfg.robot.guesses]
-    notes = [*scene.notes, *_binding_notes(cfg, roles, base), *layout.notes, *made_up]
+    notes = [*cfg.scene.adaptations, *scene.notes, *_binding_notes(cfg, roles, base), *layout.notes, *made_up]
     guesses = (*_used_guesses(scene, layout), *made_up)
     return TaskSpec(
         scene=scene,
@@ -154,9 +158,21 @@ def catalog(task: TaskSpec) -> Catalog:
             for role, entity in task.roles.items()
             if task.kinds[role] == "articulated" and entity.joint is not None
         },
+        joint_units=_joint_units(task),
         wrist=robot.arm_joints[-1],
         boxes={r: _half_of(e.size) for r, e in task.roles.items() if task.kinds[r] == "rigid"},
     )
+
+
+def _joint_units(task: TaskSpec) -> dict[str, str]:
+    """Joint -> rad or m: fingers and the base along x and y slide, arms turn, fixtures say."""
+    robot = task.robot
+    sliding = {*robot.base_joints[:2], *(robot.hand.joints if robot.hand else ())}
+    units = {name: "m" if name in sliding else "rad" for name in robot.joints}
+    for role, entity in task.roles.items():
+        if entity.joint is not None:
+            units[f"{role}/joint"] = "m" if entity.joint.kind == "prismatic" else "rad"
+    return units
 
 
 def _half(entity: Entity) -> tuple[float, float, float]:

@@ -32,12 +32,12 @@ from blueprint_tune.tuning.records import (
     TrialRecord,
     best_report,
     load_records,
+    ranking,
     read_reports,
     reason,
     save_records,
     scores_at,
     trial_number,
-    winner,
 )
 from blueprint_tune.tuning.resources import Shape, check_saved, restorable, save_shape, saved_shape, shape
 from blueprint_tune.tuning.session import RaySession
@@ -221,9 +221,10 @@ def _conclude(
         reasons = "\n".join(f"  trial {r.index}: {r.error or late}" for r in records)
         many = "The trial failed" if len(records) == 1 else f"All {len(records)} trials failed"
         raise BlueprintTuneError(f"{many}:\n{reasons}\nRay's own account is in {folder.log}.")
-    best = winner(cfg, records)
+    again = cfg.evaluation.reevaluation
+    best = ranking(cfg, records)[: 1 if again == "off" else again.trials]
     for record in records:
-        if record.trial_id != best.trial_id:
+        if record not in best:
             for path in (folder.trials / record.trial_id).glob("checkpoint_*"):
                 if record.checkpoint is None or path != folder.path / record.checkpoint:
                     shutil.rmtree(path, ignore_errors=True)

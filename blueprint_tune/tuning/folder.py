@@ -160,12 +160,14 @@ def anchored(cfg: ExperimentConfig) -> ExperimentConfig:
     scene, robot, storage = cfg.scene, cfg.robot, cfg.storage
     if scene.manifest is not None and Path(scene.manifest).exists():
         scene = dataclasses.replace(scene, manifest=str(Path(scene.manifest).absolute()))
+    if scene.package is not None:
+        scene = dataclasses.replace(scene, package=str(Path(scene.package).absolute()))
     grippers = {
         name: hand and dataclasses.replace(hand, model=_anchored_model(hand.model))
         for name, hand in robot.grippers.items()
     }
     robot = dataclasses.replace(robot, model=_anchored_model(robot.model) or "", grippers=grippers)
-    if storage.kind == "local":
+    if "://" not in storage.root:
         storage = dataclasses.replace(storage, root=str(Path(storage.root).expanduser().absolute()))
     output_dir = str(Path(cfg.output_dir).expanduser().absolute())
     return dataclasses.replace(cfg, scene=scene, robot=robot, storage=storage, output_dir=output_dir)

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
 from blueprint_tune.config.checks import cross_checks
+from blueprint_tune.config.compose import compose
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.config.suggest import lookup
 from blueprint_tune.config.validate import examine, to_dict
+from blueprint_tune.errors import ConfigError
 
 
 def broken(config: ExperimentConfig, changes: dict[str, Any]) -> list[str]:
@@ -50,6 +53,20 @@ def broken(config: ExperimentConfig, changes: dict[str, Any]) -> list[str]:
         ({"policy.episode_s": 0.01}, ["policy.episode_s=0.01 is shorter than one env step", "0.048 s"]),
         ({"evaluation.seeds": [1, 1]}, ["evaluation.seeds=[1, 1] names a seed twice"]),
         ({"evaluation.selection.seed": 42}, ["evaluation.selection.seed=42 is one of evaluation.seeds"]),
+        ({"evaluation.reevaluation.seed": 123}, ["evaluation.reevaluation.seed=123 is also a seed of"]),
+        ({"evaluation.reevaluation.seed": 90001}, ["evaluation.reevaluation.seed=90001 is also a seed of"]),
+        (
+            {"evaluation.noise_floor": 3, "evaluation.reevaluation": "off"},
+            ["evaluation.noise_floor=3", "leave evaluation.reevaluation on"],
+        ),
+        (
+            {"evaluation.noise_floor": 3, "sweep.default_settings_first": False},
+            ["evaluation.noise_floor=3", "sweep.default_settings_first=true"],
+        ),
+        (
+            {"evaluation.noise_floor": 3, "sweep.metric": "eval/action_smoothness"},
+            ["is about success", "sweep.metric=eval/success_rate"],
+        ),
     ],
 )
 def test_a_broken_rule_is_told_with_both_values_and_a_way_out(
@@ -77,3 +94,26 @@ def test_several_broken_rules_come_together(config: ExperimentConfig) -> None:
         len(broken(config, {"agent.mini_batches": 7, "evaluation.selection.seed": 42, "robot.home_rad": [0]}))
         == 3
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["storage=gcs", "storage.root=published"],
+            "storage.root=published is not what storage.kind=gcs needs",
+        ),
+        (["storage=s3", "storage.root=gs://b/p"], "needs: s3://bucket/prefix"),
+        (["storage.kind=local", "storage.root=s3://b/p"], "needs: a folder"),
+        (["storage.root=ftp://host/x"], "Give a folder, gs://bucket/prefix or s3://bucket/prefix"),
+        (["storage=gcs"], "storage.root has no value yet"),
+    ],
+)
+def test_a_root_that_is_not_what_the_storage_file_says(words: list[str], said: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        compose(["+scene=kitchen_001", *words])
+
+
+@pytest.mark.parametrize("root", ["published", "gs://bucket/prefix", "s3://bucket"])
+def test_a_root_alone_says_where(root: str) -> None:
+    assert compose(["+scene=kitchen_001", f"storage.root={root}"]).storage.root == root

@@ -16,6 +16,8 @@ SHIPPED = [(group, name) for group in paths.GROUPS if group != "scene" for name 
 FITTING = {
     ("robot", "ur10"): ["policy=drawer_manipulation"],
     ("policy", "pallet_handling"): ["robot=fetch", "robot.base=planar"],
+    ("storage", "gcs"): ["storage.root=gs://bucket/prefix"],
+    ("storage", "s3"): ["storage.root=s3://bucket/prefix"],
 }
 """What must be chosen with a file that does not go with the defaults."""
 

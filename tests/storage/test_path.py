@@ -9,8 +9,10 @@ import shutil
 import subprocess
 import sys
 import threading
+import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,16 +21,21 @@ from hypothesis import strategies as st
 from blueprint_tune.config.schema import StorageConfig
 from blueprint_tune.errors import ClaimTaken, ObjectNotFound, StorageError
 from blueprint_tune.storage import local
-from blueprint_tune.storage.path import StoragePath, check_id, open_root
+from blueprint_tune.storage.path import StoragePath, check_id, open_path, open_root
 
-OPENERS: dict[str, Callable[[Path], StoragePath]] = {
-    "local": lambda folder: open_root(StorageConfig(kind="local", root=str(folder / "store"))),
-}
+STORES = ("local", "gcs", "s3")
 
 
-@pytest.fixture(params=sorted(OPENERS))
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> StoragePath:
-    return OPENERS[request.param](tmp_path)
+def local_root(folder: Path) -> StoragePath:
+    return open_root(StorageConfig(kind="local", root=str(folder / "store")))
+
+
+@pytest.fixture(params=STORES)
+def storage(request: pytest.FixtureRequest, tmp_path: Path, started: Callable[[str], Any]) -> StoragePath:
+    if request.param == "local":
+        return local_root(tmp_path)
+    root: StoragePath = started(request.param).root(uuid.uuid4().hex)
+    return root
 
 
 def test_nothing_is_created_by_opening(tmp_path: Path) -> None:
@@ -44,6 +51,15 @@ def test_bytes_and_text_come_back(storage: StoragePath) -> None:
     assert (storage / "a/b.bin").exists()
     assert not (storage / "a").exists()
     assert not (storage / "a/x").exists()
+
+
+def test_folders_are_listed_without_what_they_hold(storage: StoragePath) -> None:
+    for key in ("a/b/c/d", "a/b/e", "a/f/g", "a/h", "i/j"):
+        (storage / key).write_bytes(b"")
+    assert (storage / "a").folders() == ["b", "f"]
+    assert storage.folders() == ["a", "i"]
+    assert (storage / "a/f").folders() == []
+    assert (storage / "nothing").folders() == []
 
 
 def test_of_many_that_create_one_object_one_succeeds(storage: StoragePath) -> None:
@@ -74,6 +90,16 @@ def test_uploads_a_file(storage: StoragePath, tmp_path: Path) -> None:
     (storage / "jobs/big").upload(file)
     assert (storage / "jobs/big").read_bytes() == file.read_bytes()
     assert file.exists()
+
+
+def test_a_folder_comes_down_whole(storage: StoragePath, tmp_path: Path) -> None:
+    storage.put_all([("p/a", b"1"), ("p/deep/b", b"2"), ("q", b"3")])
+    files = (storage / "p").download_folder(tmp_path / "down")
+    assert files == [tmp_path / "down/a", tmp_path / "down/deep/b"]
+    assert [file.read_bytes() for file in files] == [b"1", b"2"]
+    assert sorted(p.name for p in (tmp_path / "down").rglob("*")) == ["a", "b", "deep"]
+    with pytest.raises(ObjectNotFound, match="nothing"):
+        (storage / "r").download_folder(tmp_path / "down")
 
 
 def test_walk_is_sorted_and_relative(storage: StoragePath) -> None:
@@ -163,6 +189,15 @@ def test_an_accepted_id_is_one_plain_name(value: str) -> None:
     assert not value.startswith(".")
 
 
+@pytest.mark.parametrize(
+    "uri", ["", "\0", "ftp://host/x", "gs://", "gs:///x", "s3://UPPER/x", "gs://user:secret@host/x"]
+)
+def test_what_is_no_place_to_store_in(uri: str) -> None:
+    with pytest.raises(StorageError, match=r"Give .*bucket/prefix") as caught:
+        open_path(uri)
+    assert "secret" not in str(caught.value)
+
+
 @pytest.mark.parametrize("root", ["", "  ", "a\0b"])
 def test_a_root_must_be_a_path(root: str) -> None:
     with pytest.raises(StorageError, match=r"storage\.root"):
@@ -184,7 +219,7 @@ class _Full:
 
 @pytest.mark.parametrize("at", [0, 1, 2])
 def test_a_full_disk_leaves_nothing_visible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int) -> None:
-    root = OPENERS["local"](tmp_path)
+    root = local_root(tmp_path)
     (root / "job/.complete").write_text("earlier")
     _Full(monkeypatch, at)
     with pytest.raises(StorageError, match="disk is full") as caught:
@@ -199,7 +234,7 @@ def test_a_full_disk_leaves_nothing_visible(tmp_path: Path, monkeypatch: pytest.
 def test_the_marker_is_gone_when_moving_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
-    root = OPENERS["local"](tmp_path)
+    root = local_root(tmp_path)
     names = ["job/a", "job/b", "job/c", "job/.complete"]
     root.put_all([(name, b"old") for name in names])
     moved: list[str] = []
@@ -247,17 +282,28 @@ def test_on_a_disk_that_is_really_full(tmp_path: Path) -> None:
     assert done.returncode == 7, done.stderr
 
 
+def test_where_results_can_go_is_asked_before(storage: StoragePath) -> None:
+    storage.check()
+    assert storage.walk() == []
+
+
+def test_a_root_below_a_file_is_refused_before(tmp_path: Path) -> None:
+    (tmp_path / "store").write_text("I am a file")
+    with pytest.raises(StorageError, match=r"a file stands where a folder is needed.*Set storage\.root"):
+        (local_root(tmp_path / "store")).check()
+
+
 def test_a_root_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "store").write_text("I am a file")
     with pytest.raises(StorageError, match="a file stands where a folder is needed"):
-        (OPENERS["local"](tmp_path) / "a/b").write_text("x")
+        (local_root(tmp_path) / "a/b").write_text("x")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_root_that_is_not_writable(tmp_path: Path) -> None:
     (tmp_path / "store").mkdir(mode=0o500)
     with pytest.raises(StorageError, match="permission denied"):
-        (OPENERS["local"](tmp_path) / "a/b").write_text("x")
+        (local_root(tmp_path) / "a/b").write_text("x")
 
 
 def test_permission_denied_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,11 +312,11 @@ def test_permission_denied_is_a_sentence(tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(local.tempfile, "mkdtemp", refuse)
     with pytest.raises(StorageError, match=r"permission denied.*Set storage\.root"):
-        (OPENERS["local"](tmp_path) / "a").write_text("x")
+        (local_root(tmp_path) / "a").write_text("x")
 
 
 def test_a_missing_source_file_is_named(tmp_path: Path) -> None:
-    root = OPENERS["local"](tmp_path)
+    root = local_root(tmp_path)
     with pytest.raises(ObjectNotFound, match=r"gone\.pt"):
         root.put_all([("a", b"1"), ("b", tmp_path / "gone.pt")])
     assert root.walk() == []
@@ -291,7 +337,7 @@ open_root(StorageConfig(kind="local", root=sys.argv[1])).put_all([("a", b"1")])
 def test_what_a_killed_process_left_is_removed_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store, folder = OPENERS["local"](tmp_path), tmp_path / "store"
+    store, folder = local_root(tmp_path), tmp_path / "store"
     command = [sys.executable, "-c", KILLED_WHILE_PUBLISHING, str(folder)]
     assert subprocess.run(command, check=False, capture_output=True).returncode == -9
     (left,) = folder.iterdir()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 import ray
 
+from blueprint_tune.config.compose import compose
 from blueprint_tune.errors import TrainingDiverged
 from blueprint_tune.reporting.sinks.base import TrialRun
 from blueprint_tune.reporting.sinks.sinks import Sinks
@@ -23,14 +25,17 @@ from blueprint_tune.tuning.records import (
     best_trial,
     elapsed_s,
     load_records,
+    ranking,
     read_reports,
     reason,
     save_records,
     scores_at,
     smoothed,
+    winner,
 )
 
 METRIC = "eval/success_rate"
+CFG = compose(["+scene=kitchen_001", "preset=smoke"])
 
 
 def report(recorder: Recorder, iteration: int, value: float, trial_id: str = "t0", **more: Any) -> None:
@@ -189,3 +194,23 @@ def test_scores_are_those_of_the_report_smoothed() -> None:
     reports = [{"training_iteration": k, METRIC: float(k), "b": None if k == 2 else 1.0} for k in (1, 2, 3)]
     assert scores_at(reports, (METRIC, "b"), 2) == {METRIC: 2.0}
     assert scores_at(reports, (METRIC, "b"), 3) == {METRIC: 2.5, "b": 1.0}
+
+
+def trial(index: int, score: float | None, **changes: Any) -> TrialRecord:
+    checkpoints = () if score is None else ((1, "c"),)
+    record = TrialRecord(f"t{index}", index, "completed", {}, 10, score, checkpoints, 1.0, None)
+    return replace(record, scores={} if score is None else {METRIC: score}, **changes)
+
+
+def test_trials_are_ranked_by_the_metric_and_then_by_number() -> None:
+    trials = [trial(0, 0.5), trial(1, None), trial(2, 0.9), trial(3, 0.9), trial(4, 0.95, not_comparable="x")]
+    assert [r.index for r in ranking(CFG, trials)] == [2, 3, 0]
+
+
+def test_who_was_best_when_the_best_played_again_wins(tmp_path: Path) -> None:
+    trials = [trial(0, 0.7), trial(1, 0.9, reevaluated=0.6), trial(2, 0.8, reevaluated=0.75)]
+    assert winner(CFG, trials).index == 2
+    assert winner(CFG, [replace(r, reevaluated=None) for r in trials]).index == 1
+    assert winner(CFG, [replace(r, reevaluated=r.reevaluated and 0.0) for r in trials]).index == 1
+    save_records(tmp_path / "search.json", trials)
+    assert load_records(tmp_path / "search.json") == tuple(trials)
