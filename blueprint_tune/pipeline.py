@@ -162,10 +162,8 @@ def _carry_on(
     dossier = _with_second_look(dossier, outcome)
     report(dossier, outcome, progress)
     published = publish(dossier, outcome, progress)
-    sinks.finish(*dossier.for_sinks(outcome))
-    if cfg.logger.wandb is not None and cfg.logger.wandb.mode == "offline":
-        progress.note(f"Send the offline runs with:  wandb sync {folder.path / LOGGERS}/wandb/offline-run-*")
     _promote(cfg, published, progress)
+    _tell(sinks, dossier, outcome, progress)
     return finish(dossier, outcome, published, progress.elapsed_s)
 
 
@@ -247,6 +245,19 @@ def publish(dossier: Dossier, outcome: Mapping[str, Any], progress: Progress) ->
             f"Nothing is lost: the results are in {dossier.folder.path}. When there is room and permission, "
             f"publish them, without training again:  blueprint-tune resume {dossier.folder.path}"
         ) from error
+
+
+def _tell(sinks: Sinks, dossier: Dossier, outcome: Mapping[str, Any], progress: Progress) -> None:
+    """Give trackers the result before the experiment counts as finished: a kill here is made up for later."""
+    if not sinks.names:
+        return
+    progress.stage(f"sending the result to {' and '.join(sinks.names)}")
+    sinks.finish(*dossier.for_sinks(outcome))
+    sinks.close()
+    wandb = dossier.cfg.logger.wandb
+    if wandb is not None and wandb.mode == "offline":
+        runs = dossier.folder.path / LOGGERS / "wandb"
+        progress.note(f"Send the offline runs with:  wandb sync {runs}/offline-run-*")
 
 
 def _offer(cfg: ExperimentConfig, task: TaskSpec, folder: ExperimentFolder, progress: Progress) -> RunResult:

@@ -82,13 +82,23 @@ def _three(value: float) -> str:
     return f"{value:.3f}" if abs(value) < 10 else short(value)
 
 
+_UNITS = {"m": " m", "s": " s", "n": " N", "rad": " rad", "hz": " Hz"}
+"""Endings of names."""
+
+
+def _unit(name: str) -> str:
+    """The unit that a field's name ends with."""
+    return _UNITS.get(name.removesuffix("_mean").rpartition("_")[2], "")
+
+
 def _sign(verdict: Mapping[str, Any]) -> str:
     return ">" if verdict["target_is"] == "above" else "<"
 
 
 def called(name: str) -> str:
-    """A field's name in words."""
-    return name.removesuffix("_n").replace("_", " ")
+    """A field's name in words, without its unit."""
+    words = name.split("_")
+    return " ".join(words[:-1] if len(words) > 1 and words[-1] in _UNITS else words)
 
 
 def ranges(benchmark: Mapping[str, Any]) -> list[Range]:
@@ -123,7 +133,7 @@ def metric_rows(benchmark: Mapping[str, Any]) -> list[tuple[str, str]]:
     """
     metrics = benchmark["task_specific_metrics"]
     return [
-        (called(name), NOT_MEASURED if value is None else short(value))
+        (called(name), NOT_MEASURED if value is None else f"{short(value)}{_unit(name)}")
         for name, value in metrics.items()
         if not (name.endswith("_mean") and name.removesuffix("_mean") in metrics)
     ]
@@ -176,18 +186,18 @@ def selection_sentences(selection: Mapping[str, Any]) -> list[str]:
     gap, floor, ties = selection["winners_curse_gap"], selection["noise_floor"], selection["ties"]
     found = []
     if gap is not None:
-        word = "better" if gap >= 0 else "worse"
-        found.append(
-            f"While it trained, the best looked {_points(abs(gap))} points {word} than on fresh starts."
-        )
+        word = "better" if gap > 0 else "worse"
+        looked = f"{_points(abs(gap))} points {word} than" if gap else "as good as"
+        found.append(f"While it trained, the best looked {looked} on fresh starts.")
     if floor is not None:
         least = _points(floor["minimum_detectable_difference"])
         found.append(
             f"The same policy evaluated {floor['repeats']} times varies by {_points(floor['std'])} points "
             f"(standard deviation): differences below {least} points say nothing."
         )
-    if len(ties) > 1:
-        found.append(f"{len(ties)} trials cannot be told from the best one.")
+    if ties:
+        many = "1 other trial" if len(ties) == 1 else f"{len(ties)} other trials"
+        found.append(f"{many} cannot be told from the best one.")
     return found
 
 

@@ -107,10 +107,11 @@ def _limits(benchmark: Mapping[str, Any], limits: Mapping[str, float | None]) ->
 
 
 def _limit(name: str, value: float | None, limit: float, above: bool) -> Gate:
-    asked = f"{'at least' if above else 'at most'} {limit:g}"
+    form = ".0%" if name == "success rate" else ".3g"
+    asked = f"{'at least' if above else 'at most'} {limit:{form}}"
     if value is None:
         return Gate(name, NOT_MEASURED, asked, None)
-    return Gate(name, f"{value:.3g}", asked, value >= limit if above else value <= limit)
+    return Gate(name, f"{value:{form}}", asked, value >= limit if above else value <= limit)
 
 
 def _export(report: ReportData) -> Gate:

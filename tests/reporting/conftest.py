@@ -147,7 +147,7 @@ def evaluated_further(benchmark: dict[str, Any]) -> dict[str, Any]:
             ],
             "winners_curse_gap": 0.05,
             "noise_floor": {"repeats": 5, "std": 0.012, "minimum_detectable_difference": 0.034},
-            "ties": ["a_2", "a_0"],
+            "ties": ["a_0"],
         },
         "task_specific_metrics": {"dishes_placed": 1.25, "dishes_placed_mean": 1.25, "collision_count": None},
         "sim2real_indicators": {**benchmark["sim2real_indicators"], **forces},

@@ -67,18 +67,21 @@ def test_points(difference: float, shown: str) -> None:
 def test_a_metric_under_two_names_is_told_once(full: dict[str, Any]) -> None:
     assert evaluated.metric_rows(full) == [("dishes placed", "1.25"), ("collision count", "not measured")]
     assert evaluated.metric_rows({"task_specific_metrics": {"tilt_mean": 3.0}}) == [("tilt mean", "3")]
+    assert evaluated.metric_rows(
+        {"task_specific_metrics": {"goal_distance_m": 0.5, "goal_distance_m_mean": 0.5}}
+    ) == [("goal distance", "0.5 m")]
 
 
 def test_the_choice_of_the_winner_is_doubted_in_numbers(full: dict[str, Any]) -> None:
     first, second = evaluated.candidate_rows(full["selection"], {"a_2": 2, "a_0": 0})
-    assert (first.number, first.selection, first.tied) == (2, "95%", True)
+    assert (first.number, first.selection, first.tied) == (2, "95%", False)
     assert first.again is not None and first.again.rate == 0.9
     assert second.again is None
     gap, noise, ties = evaluated.selection_sentences(full["selection"])
     assert "5 points better than on fresh starts" in gap
     assert "varies by 1.2 points" in noise and "below 3.4 points" in noise
-    assert "2 trials cannot be told" in ties
-    nothing = {"winners_curse_gap": None, "noise_floor": None, "ties": ["a_2"]}
+    assert ties == "1 other trial cannot be told from the best one." and second.tied
+    nothing = {"winners_curse_gap": None, "noise_floor": None, "ties": []}
     assert evaluated.selection_sentences(nothing) == []
 
 

@@ -43,7 +43,7 @@ def test_a_champion_within_the_interval_of_the_difference_decides_nothing(full_r
 
 def test_limits_for_promotion_stand_among_them(full_report: ReportData) -> None:
     found = named(full_report)
-    assert found["success rate"] == Gate("success rate", "0.92", "at least 0.5", True)
+    assert found["success rate"] == Gate("success rate", "92%", "at least 50%", True)
     jerk = "mean action jerk, to be promoted"
     assert found[jerk] == Gate(jerk, "0.08", "at most 0.05", False)
     assert "action smoothness, to be promoted" not in found, "null asks nothing"

@@ -24,6 +24,11 @@ class Sinks:
         self._note, self._told = note, told
         self._lines = [_Line(name, sink, told) for name, sink in sinks.items()]
 
+    @property
+    def names(self) -> list[str]:
+        """Of the trackers that are still told."""
+        return [line.name for line in self._lines if line.problem is None]
+
     def report(self, trial: TrialRun, env_steps: int, metrics: Mapping[str, float]) -> None:
         """See :meth:`MetricSink.report`."""
         copy = dict(metrics)
@@ -38,7 +43,7 @@ class Sinks:
         self._each(lambda line: line.sink.finish(summary, artifacts))
 
     def close(self) -> None:
-        """Let the trackers take what they were told, for a while."""
+        """Let the trackers take what they were told, for a while; a second time does nothing."""
         self._each(lambda line: line.sink.close())
         for line in self._lines:
             if not line.stop(_PATIENCE_S):

@@ -88,7 +88,10 @@ def test_a_broken_tracker_is_noted_once_and_the_others_go_on(told: Told, breaks_
         sinks.report(FIRST, env_steps, {})
     sinks.end(FIRST)
     sinks.finish({}, [])
+    assert "whole" in sinks.names
     sinks.close()
+    sinks.close()
+    assert sinks.names == []
     assert [call[0] for call in whole.calls] == ["open", "report", "report", "end", "finish", "close"]
     assert len(notes) == 1
     assert notes[0].startswith("broken: the server said no. Its metrics stop here")
