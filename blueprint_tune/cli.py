@@ -278,17 +278,75 @@ def _leaderboard_help() -> str:
 def _plan(words: list[str]) -> None:
     from blueprint_tune.planning import command
 
+    command.run(_with_config_dir(words))
+
+
+def _evaluate(words: list[str]) -> None:
+    from blueprint_tune.evaluating import command
+
+    command.run(_with_config_dir(words))
+
+
+def _with_config_dir(words: list[str]) -> list[str]:
+    """``words`` without ``--config-dir``, whose folder is searched from here on."""
     words, config_dir = _take_option(words, "--config-dir", "-cd")
     if config_dir is not None:
         from blueprint_tune.config import paths
 
         paths.add_user_conf_dir(config_dir)
-    command.run(words)
+    return words
 
 
 def _diff(words: list[str]) -> None:
     from blueprint_tune.comparing import command
 
+    command.run(words)
+
+
+def _stage(name: str) -> Verb:
+    """A verb of ``stages``: one stage of the pipeline on an experiment."""
+    usage, summary = {
+        "export": ("export EXPERIMENT", "write the bundle again from the best checkpoint, and prove it"),
+        "report": ("report EXPERIMENT", "write the HTML report again"),
+        "publish": ("publish EXPERIMENT", "copy a finished experiment to storage, again or elsewhere"),
+    }[name]
+
+    def module() -> Any:
+        return importlib.import_module(f"blueprint_tune.stages.{name}")
+
+    return Verb(usage, summary, lambda words: module().run(words), lambda: str(module().HELP))
+
+
+def _promote(words: list[str]) -> None:
+    from blueprint_tune.registry import commands
+
+    commands.promote(words)
+
+
+def _list(words: list[str]) -> None:
+    from blueprint_tune.registry import commands
+
+    commands.list_published(words)
+
+
+def _show(words: list[str]) -> None:
+    from blueprint_tune.registry import commands
+
+    commands.show(words)
+
+
+def _registry_help(name: str) -> Callable[[], str]:
+    return lambda: str(getattr(importlib.import_module("blueprint_tune.registry.commands"), f"{name}_HELP"))
+
+
+def _watch(words: list[str]) -> None:
+    from blueprint_tune.service import command
+
+    words, config_dir = _take_option(words, "--config-dir", "-cd")
+    if config_dir is not None:
+        from blueprint_tune.config import paths
+
+        paths.add_user_conf_dir(config_dir)
     command.run(words)
 
 
@@ -310,14 +368,29 @@ VERBS = {
     "leaderboard": Verb(
         "leaderboard [FOLDER…]", "all experiments in one table and page", _leaderboard, _leaderboard_help
     ),
+    "promote": Verb(
+        "promote POLICY", "make a published policy its scene's champion", _promote, _registry_help("PROMOTE")
+    ),
+    "list": Verb("list [ROOT]", "the published policies and champions", _list, _registry_help("LIST")),
+    "show": Verb("show POLICY", "one published policy", _show, _registry_help("SHOW")),
+    "evaluate": Verb(
+        "evaluate POLICY [OVERRIDES…]",
+        "play the benchmark with an experiment's best, a checkpoint or a bundle",
+        _evaluate,
+        _help_of("evaluating"),
+    ),
     "plan": Verb(
         "plan OVERRIDES…", "say what would run, how long and how large it is", _plan, _help_of("planning")
     ),
     "validate": Verb(
         "validate PACKAGE", "what is wrong with a task package or scene", _validate, _help_of("validating")
     ),
+    "watch": Verb(
+        "watch OVERRIDES…", "train whenever a task package is complete", _watch, _help_of("service")
+    ),
     "diff": Verb(
         "diff A B", "how two experiments, or git revisions of conf/, differ", _diff, _help_of("comparing")
     ),
+    **{name: _stage(name) for name in ("export", "report", "publish")},
 }
 """Subcommands by name; a new one is an entry here."""

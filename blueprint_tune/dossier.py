@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,15 +15,24 @@ from blueprint_tune.config.compose import apply_overrides, compose, to_dict
 from blueprint_tune.config.flat import flat
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.config.sweep_checks import is_population
-from blueprint_tune.errors import ConfigError
+from blueprint_tune.errors import CheckpointDamaged, ConfigError
 from blueprint_tune.publish import JOB_MARKER, FinishedRun, PublishedPaths, training_root
-from blueprint_tune.reporting.curves import TrialCurves, training_summary
+from blueprint_tune.reporting.curves import SUCCESS, TrialCurves, training_summary
 from blueprint_tune.reporting.job import JobFacts
 from blueprint_tune.reporting.report import ReportData
 from blueprint_tune.storage.path import open_root
+from blueprint_tune.tuning.checkpoints import read_reached
+from blueprint_tune.tuning.closing import OUTCOME_FILE
 from blueprint_tune.tuning.folder import ExperimentFolder
 from blueprint_tune.tuning.lineage import read_lineage
-from blueprint_tune.tuning.records import CHECKPOINT_FILE, TrialRecord, elapsed_s, read_reports, winner
+from blueprint_tune.tuning.records import (
+    CHECKPOINT_FILE,
+    TrialRecord,
+    elapsed_s,
+    ranking,
+    read_reports,
+    winner,
+)
 from blueprint_tune.tuning.workers import Job
 
 if TYPE_CHECKING:
@@ -33,10 +42,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Dossier:
-    """A searched experiment: what it was asked and what its trials did."""
+    """A searched experiment: what it was asked and what its trials did.
+
+    ``task`` is needed for a report only.
+    """
 
     cfg: ExperimentConfig
-    task: TaskSpec
+    task: TaskSpec | None
     folder: ExperimentFolder
     tree: Mapping[str, Any]
     records: tuple[TrialRecord, ...]
@@ -45,6 +57,45 @@ class Dossier:
     def best(self) -> TrialRecord:
         """The trial whose policy goes on."""
         return winner(self.cfg, self.records)
+
+    @property
+    def outcome_file(self) -> Path:
+        """What evaluation and export found; there is one once they are done."""
+        return self.folder.evaluation / OUTCOME_FILE
+
+    def undamaged(self, note: Callable[[str], None]) -> Dossier:
+        """The same without damaged checkpoints of the trials that go on, each of them told to ``note``.
+
+        Raises CheckpointDamaged if none is left, or if it is the one that was evaluated.
+        """
+        evaluated, best = self.outcome_file.exists(), self.best
+        going_on = [best] if evaluated else self.rivals()[0]
+        whole = {record.trial_id: self._undamaged(record, note) for record in going_on}
+        if evaluated and whole[best.trial_id].checkpoint != best.checkpoint:
+            raise CheckpointDamaged(
+                f"{self.folder.path / str(best.checkpoint)} is damaged, the one that was evaluated and "
+                "exported. Put it back from a copy. Or remove "
+                f"{self.folder.evaluation} and {self.folder.result}: then  blueprint-tune resume "
+                f"{self.folder.path}  evaluates, exports and publishes the one before it."
+            )
+        records = tuple(whole.get(record.trial_id, record) for record in self.records)
+        if all(record.checkpoint is None for record in records):
+            raise CheckpointDamaged("No checkpoint is left that is whole: train again with force=true.")
+        return replace(self, records=records)
+
+    def _undamaged(self, record: TrialRecord, note: Callable[[str], None]) -> TrialRecord:
+        whole = []
+        for updates, name in record.checkpoints:
+            if name != record.checkpoint and not (self.folder.path / name).exists():
+                continue  # only the best of a trial that did not lead was kept
+            try:
+                read_reached(self.folder.path / name)
+                whole.append((updates, name))
+            except CheckpointDamaged as error:
+                note(f"{error} It is left out.")
+        if whole and whole[-1] != record.checkpoints[-1]:
+            note(f"Going on from {whole[-1][1]}, the one before it.")
+        return replace(record, checkpoints=tuple(whole))
 
     @property
     def best_cfg(self) -> ExperimentConfig:
@@ -97,9 +148,27 @@ class Dossier:
             if before.get(key) != value and not key.startswith(ignored)
         }
 
-    def job(self, num_threads: int) -> Job:
-        """What the process that evaluates and exports is told."""
-        best, reports = self.best, read_reports(self.folder.trials / self.best.trial_id)
+    def rivals(self) -> tuple[list[TrialRecord], int]:
+        """The trials that play again before one wins, the selection's best first; how many of them may win.
+
+        Only success can be played again: in a sweep by anything else there are none.
+        """
+        again, ranked = self.cfg.evaluation.reevaluation, ranking(self.cfg, self.records)
+        if again == "off" or self.cfg.sweep.metrics != (SUCCESS,):
+            return [self.best], 1
+        best = ranked[: again.trials]
+        repeats = [r for r in ranked[again.trials :] if self._repeats_default(r)]
+        return [*best, *(repeats if self.cfg.evaluation.noise_floor else ())], len(best)
+
+    def _repeats_default(self, record: TrialRecord) -> bool:
+        """Whether a trial ran the default settings to their end, whatever its seed."""
+        sample = {key: value for key, value in record.sample.items() if key != "seed"}
+        return record.status == "completed" and apply_overrides(self.cfg, sample) == self.cfg
+
+    def job(self, num_threads: int, record: TrialRecord | None = None) -> Job:
+        """What the process that evaluates and exports is told about a trial, the best unless told."""
+        best = record or self.best
+        reports = read_reports(self.folder.trials / best.trial_id)
         at = next(r for r in reports if int(r["updates"]) == best.updates)
         trials = self.curves()
         summary = training_summary(
@@ -127,12 +196,15 @@ class Dossier:
             input_hash=str(self.tree["input_hash"]),
             content_hash=str(self.tree["content_hash"]),
             num_threads=num_threads,
+            trial_id=best.trial_id,
+            selection_rate=best.scores.get(SUCCESS),
+            repeats_default=self._repeats_default(best),
         )
 
     def report_data(self, outcome: Mapping[str, Any]) -> ReportData:
         """What the HTML report is made of."""
         picture, video = outcome.get("picture"), outcome.get("video")
-        notes = list(self.task.notes)
+        notes = list(self.task.notes if self.task else ())
         if outcome.get("picture_missing"):
             notes.append(f"There is no picture of the scene: {outcome['picture_missing']}")
         if outcome.get("video_missing"):
@@ -161,6 +233,19 @@ class Dossier:
             copies=self._copies(),
             front=self._front(),
         )
+
+    def for_sinks(self, outcome: Mapping[str, Any]) -> tuple[dict[str, float | str], list[Path]]:
+        """What trackers keep of a finished experiment: figures, and files."""
+        low, high = outcome["success_interval"]
+        summary: dict[str, float | str] = {
+            "benchmark/success_rate": float(outcome["success_rate"]),
+            "benchmark/success_rate_low": float(low),
+            "benchmark/success_rate_high": float(high),
+            "best_trial": self.best.trial_id,
+        }
+        evaluation = self.folder.evaluation / "benchmark_report.json"
+        bundle = (self.folder.bundle / name for name in ("policy.onnx", "policy_config.json"))
+        return summary, [self.folder.report, evaluation, *bundle]
 
     def _copies(self) -> tuple[Copy, ...] | None:
         """Who copied whom, in numbers of trials; None for a sweep whose trials train apart."""
@@ -198,7 +283,7 @@ class Dossier:
             eval_id=self.eval_id,
             trials=self.curves(),
             max_episode_steps=int(outcome["max_episode_steps"]),
-            checkpoints=tuple((u, self.folder.path / f / CHECKPOINT_FILE) for u, f in best.checkpoints),
+            checkpoints=tuple((u, path) for u, path in self._checkpoints(best) if path.exists()),
             experiment_yaml=self.folder.document,
             bundle=self.folder.bundle,
             evaluation=self.folder.evaluation,
@@ -206,6 +291,10 @@ class Dossier:
             tensorboard=self.folder.trials / best.trial_id if self.cfg.logger.tensorboard else None,
             log=self.folder.log if self.folder.log.exists() else None,
         )
+
+    def _checkpoints(self, record: TrialRecord) -> list[tuple[int, Path]]:
+        """(updates, file); of a trial that nobody thought would win only the last may have been kept."""
+        return [(u, self.folder.path / folder / CHECKPOINT_FILE) for u, folder in record.checkpoints]
 
     def _job_facts(self) -> JobFacts:
         created = str(self.tree["created"])

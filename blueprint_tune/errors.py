@@ -9,7 +9,7 @@
     ├── TrainingDiverged
     ├── OutOfMemory
     ├── ExportMismatch
-    └── StorageError ── ObjectNotFound, ClaimTaken, CheckpointDamaged
+    └── StorageError ── ObjectNotFound, ClaimTaken, CheckpointDamaged, BundleDamaged
 
 A message says where, what, what was expected or is nearest, and what to do next.
 """
@@ -74,6 +74,10 @@ class ClaimTaken(StorageError):
 
 class CheckpointDamaged(StorageError):
     """A checkpoint's file is not what was written."""
+
+
+class BundleDamaged(StorageError):
+    """A file of a bundle is missing, or not what was written."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

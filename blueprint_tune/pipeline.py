@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ from blueprint_tune.config.identity import changed_since
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.config.searchspace import load_searchspace
 from blueprint_tune.errors import ConfigError, StorageError
+from blueprint_tune.reporting.sinks.choose import check_sinks, open_sinks
+from blueprint_tune.reporting.sinks.sinks import Sinks
 from blueprint_tune.storage.path import open_root
 from blueprint_tune.summary import summarise
 from blueprint_tune.tasks.spec import TaskSpec, bind_task
@@ -24,6 +27,10 @@ if TYPE_CHECKING:
     from blueprint_tune.publish import PublishedPaths
     from blueprint_tune.tuning.records import TrialRecord
     from blueprint_tune.tuning.session import Lent, RaySession
+
+
+LOGGERS = "loggers"
+"""Folder of an experiment with what trackers keep: the ids of their runs, and files to be sent later."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,7 @@ def run_experiment(
         task = bind_task(cfg)
         space = load_searchspace(cfg.searchspace, cfg)
         _check_sweep(cfg, space)
+        check_sinks(cfg)
         folder, _ = open_folder(cfg, describe(cfg, space, task.scene.digest, overrides))
         result = _finish(cfg, task, folder, progress, lent)
     summarise(result)
@@ -80,6 +88,7 @@ def resume_experiment(path: Path | str) -> RunResult:
     """
     folder = ExperimentFolder(Path(path).absolute())
     cfg, _ = folder.read()
+    check_sinks(cfg)
     with Progress(cfg.logger.progress, folder.name) as progress:
         progress.stage("reading the scene")
         task = bind_task(cfg)
@@ -111,8 +120,11 @@ def _finish(
     if folder.state() == "finished":
         return _offer(cfg, task, folder, progress)
     try:
-        with folder.claimed():
-            return _carry_on(cfg, task, folder, progress, lent)
+        with (
+            folder.claimed(),
+            contextlib.closing(open_sinks(cfg, folder.name, folder.path / LOGGERS, progress.note)) as sinks,
+        ):
+            return _carry_on(cfg, task, folder, progress, sinks, lent)
     except KeyboardInterrupt:
         progress.note(f"Stopped. Continue with:  blueprint-tune resume {folder.path}")
         raise
@@ -123,6 +135,7 @@ def _carry_on(
     task: TaskSpec,
     folder: ExperimentFolder,
     progress: Progress,
+    sinks: Sinks,
     lent: Lent | None,
 ) -> RunResult:
     from blueprint_tune.dossier import Dossier
@@ -143,41 +156,89 @@ def _carry_on(
 
     go_on = f"Continue with:  blueprint-tune resume {folder.path}"
     with RaySession(cfg.cluster, folder.log, min_cpus(folder), go_on, lent) as session:
-        records = run_search(cfg, folder.read()[1], folder, session, progress)
-        dossier = Dossier(cfg, task, folder, folder.tree(), records)
+        records = run_search(cfg, folder.read()[1], folder, session, progress, sinks)
+        dossier = Dossier(cfg, task, folder, folder.tree(), records).undamaged(progress.note)
         outcome = _outcome(dossier, session, progress)
-    _report(dossier, outcome, progress)
-    published = _publish(dossier, outcome, progress)
-    result = _result(dossier, outcome, published, progress.elapsed_s)
-    _remember(result, folder)
-    return result
+    dossier = _with_second_look(dossier, outcome)
+    report(dossier, outcome, progress)
+    published = publish(dossier, outcome, progress)
+    sinks.finish(*dossier.for_sinks(outcome))
+    if cfg.logger.wandb is not None and cfg.logger.wandb.mode == "offline":
+        progress.note(f"Send the offline runs with:  wandb sync {folder.path / LOGGERS}/wandb/offline-run-*")
+    _promote(cfg, published, progress)
+    return finish(dossier, outcome, published, progress.elapsed_s)
 
 
 def _outcome(dossier: Dossier, session: RaySession, progress: Progress) -> dict[str, Any]:
     """What evaluation and export found, now or in an earlier process."""
-    from blueprint_tune.tuning.closing import OUTCOME_FILE, prove
+    from blueprint_tune.tuning.closing import prove
 
-    file = dossier.folder.evaluation / OUTCOME_FILE
-    if file.exists():
-        found: dict[str, Any] = json.loads(file.read_text())
+    if dossier.outcome_file.exists():
+        found: dict[str, Any] = json.loads(dossier.outcome_file.read_text())
         return found
-    cpus, best = session.start().home.cpus, dossier.best
+    cpus, (best, *others), eligible = session.start().home.cpus, *dossier.rivals()
     expected = closing_s(dossier.cfg, best.env_steps / best.duration_s if best.duration_s else None)
-    return prove(dossier.job(max(1, cpus)), dossier.folder, progress, cpus, expected)
+    threads, champion = max(1, cpus), _champion(dossier, progress)
+    job, *rivals = (replace(dossier.job(threads, record), incumbent=champion) for record in (best, *others))
+    return prove(job, dossier.folder, progress, cpus, expected, rivals, eligible)
 
 
-def _report(dossier: Dossier, outcome: Mapping[str, Any], progress: Progress) -> None:
+def _champion(dossier: Dossier, progress: Progress) -> Mapping[str, Any] | None:
+    """What the champion of scene, policy type and robot did; storage that cannot be read costs no run."""
+    from blueprint_tune.registry.of_runs import incumbent
+
+    try:
+        return incumbent(dossier.cfg, str(dossier.tree["scene_digest"]))
+    except StorageError as error:
+        progress.note(f"The evaluation is not compared with the champion: {error}")
+        return None
+
+
+def _promote(cfg: ExperimentConfig, published: PublishedPaths, progress: Progress) -> None:
+    """Put the policy forward, if ``evaluation.promote`` says so."""
+    if cfg.evaluation.promote:
+        from blueprint_tune.registry.of_runs import promote_published
+
+        progress.stage("promoting")
+        progress.note(promote_published(cfg, published.policy))
+
+
+def _with_second_look(dossier: Dossier, outcome: Mapping[str, Any]) -> Dossier:
+    """The dossier whose best trial is that which was best when the best played again; it is written down."""
+    from blueprint_tune.tuning.records import save_records
+
+    rates = outcome.get("reevaluated", {})
+    if not rates:
+        return dossier
+    trials, eligible = dossier.rivals()
+    may_win = {record.trial_id for record in trials[:eligible]}
+    records = tuple(
+        replace(r, reevaluated=rates.get(r.trial_id)) if r.trial_id in may_win else r for r in dossier.records
+    )
+    save_records(dossier.folder.records, records)
+    return replace(dossier, records=records)
+
+
+def report(dossier: Dossier, outcome: Mapping[str, Any], progress: Progress) -> None:
+    """Write the HTML report, from what is in the experiment's folder."""
     progress.stage("writing the report")
     from blueprint_tune.reporting.report import write_report
 
     write_report(dossier.report_data(outcome), dossier.folder.report)
 
 
-def _publish(dossier: Dossier, outcome: Mapping[str, Any], progress: Progress) -> PublishedPaths:
-    """Publish; where that fails nothing is lost and the message says how to go on."""
+def publish(dossier: Dossier, outcome: Mapping[str, Any], progress: Progress) -> PublishedPaths:
+    """Publish to the config's storage what is whole.
+
+    Raises BundleDamaged or CheckpointDamaged for what is not, and StorageError where storage refuses: nothing
+    is lost then and the message says how to go on.
+    """
+    from blueprint_tune.export.loading import load_bundle
     from blueprint_tune.publish import publish
 
     progress.stage("publishing")
+    load_bundle(dossier.folder.bundle)
+    dossier = dossier.undamaged(progress.note)
     try:
         return publish(dossier.finished_run(outcome))
     except (StorageError, OSError) as error:
@@ -192,7 +253,6 @@ def _offer(cfg: ExperimentConfig, task: TaskSpec, folder: ExperimentFolder, prog
     """The result of an experiment that is finished, published to ``cfg.storage`` if it is not there."""
     from blueprint_tune.dossier import Dossier, is_published
     from blueprint_tune.publish import PublishedPaths
-    from blueprint_tune.tuning.closing import OUTCOME_FILE
     from blueprint_tune.tuning.records import load_records
 
     tree = folder.tree()
@@ -200,13 +260,21 @@ def _offer(cfg: ExperimentConfig, task: TaskSpec, folder: ExperimentFolder, prog
     if changes := changed_since(tree.get("provenance", {})):
         progress.note(f"Changed since: {'; '.join(changes)}. A rerun may give other figures.")
     dossier = Dossier(cfg, task, folder, tree, load_records(folder.records))
-    outcome = json.loads((folder.evaluation / OUTCOME_FILE).read_text())
+    outcome = json.loads(dossier.outcome_file.read_text())
     saved = json.loads(folder.result.read_text())
     published = PublishedPaths(**saved["published"])
     if not is_published(dossier.finished_run(outcome), published):
-        published = _publish(dossier, outcome, progress)
-    result = _result(dossier, outcome, published, saved["duration_s"])
-    _remember(result, folder)
+        published = publish(dossier, outcome, progress)
+    _promote(cfg, published, progress)
+    return finish(dossier, outcome, published, saved["duration_s"])
+
+
+def finish(
+    dossier: Dossier, outcome: Mapping[str, Any], published: PublishedPaths, duration_s: float
+) -> RunResult:
+    """The result of a published experiment, which is marked as finished."""
+    result = _result(dossier, outcome, published, duration_s)
+    _remember(result, dossier.folder)
     return result
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +13,9 @@ import pytest
 from blueprint_tune.config.compose import compose
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.dossier import Dossier, is_published
+from blueprint_tune.errors import CheckpointDamaged
 from blueprint_tune.publish import PublishedPaths
+from blueprint_tune.tuning.checkpoints import Reached, write_reached
 from blueprint_tune.tuning.folder import ExperimentFolder
 from blueprint_tune.tuning.records import TrialRecord
 
@@ -76,3 +79,63 @@ def test_published_means_complete_and_in_this_storage(cfg: ExperimentConfig, tmp
     (root / "jobs/exp").mkdir(parents=True)
     (root / "jobs/exp/.complete").write_text("{}")
     assert is_published(run, here) and not is_published(run, there)
+
+
+def test_the_checkpoint_before_stands_in_for_a_damaged_best_one(tmp_path: Path) -> None:
+    dossier, notes = make(tmp_path, [*TYPED, "evaluation.reevaluation=off"]), list[str]()
+    for updates, name in dossier.best.checkpoints:
+        (dossier.folder.path / name).mkdir(parents=True)
+        (dossier.folder.path / name / "checkpoint.pt").write_text("weights")
+        write_reached(dossier.folder.path / name, Reached(updates, updates, 1.0, False, {}))
+    assert dossier.undamaged(notes.append) == dossier and notes == []
+    first, last = (dossier.folder.path / name / "checkpoint.pt" for _, name in dossier.best.checkpoints)
+    last.write_text("Weights")
+    whole = dossier.undamaged(notes.append)
+    assert whole.best.checkpoints == ((1, "trials/a/c0"),) and whole.records[0] == dossier.records[0]
+    assert "c1 is damaged: checkpoint.pt" in notes[0] and "Going on from trials/a/c0" in notes[1]
+    dossier.folder.evaluation.mkdir()
+    dossier.outcome_file.write_text("{}")
+    with pytest.raises(CheckpointDamaged, match="the one that was evaluated"):
+        dossier.undamaged(notes.append)
+    last.write_text("weights")
+    first.unlink()
+    assert dossier.undamaged(notes.append).best.checkpoints == ((2, "trials/a/c1"),)
+    shutil.rmtree(first.parent)
+    said = len(notes)
+    assert dossier.undamaged(notes.append).best.checkpoints == ((2, "trials/a/c1"),)
+    assert len(notes) == said, "what was not kept on purpose is no damage"
+
+
+def test_another_trial_goes_on_where_the_best_has_lost_its_checkpoints(tmp_path: Path) -> None:
+    best, other = (
+        replace(scored(k, k / 10), checkpoints=((1, f"trials/t{k}/c0"),), trial_id=f"t{k}") for k in (9, 5)
+    )
+    dossier, notes = make(tmp_path, TYPED, best, other), list[str]()
+    folder = dossier.folder.path / "trials/t5/c0"
+    folder.mkdir(parents=True)
+    write_reached(folder, Reached(1, 1, 1.0, False, {}))
+    assert dossier.best.trial_id == "t9"
+    assert dossier.undamaged(notes.append).best.trial_id == "t5" and "t9/c0 is not whole" in notes[0]
+    shutil.rmtree(folder)
+    with pytest.raises(CheckpointDamaged, match="No checkpoint is left"):
+        dossier.undamaged(notes.append)
+
+
+def scored(index: int, score: float, **sample: Any) -> TrialRecord:
+    return replace(record(index, score, **sample), scores={"eval/success_rate": score})
+
+
+def test_the_best_few_play_again_and_repeats_of_the_default_only_for_comparison(tmp_path: Path) -> None:
+    trials = [scored(0, 0.1), *(scored(k, k / 10, agent__learning_rate=k * 1e-4) for k in range(2, 6))]
+    trials += [scored(6, 0.05, seed=2), replace(scored(7, 0.04, seed=3), status="stopped")]
+    rivals, eligible = make(tmp_path, TYPED, *trials).rivals()
+    assert [r.index for r in rivals] == [5, 4, 3] and eligible == 3
+    rivals, eligible = make(tmp_path, [*TYPED, "evaluation.noise_floor=3"], *trials).rivals()
+    assert [r.index for r in rivals] == [5, 4, 3, 0, 6] and eligible == 3
+
+
+@pytest.mark.parametrize("word", ["evaluation.reevaluation=off", "sweep=optuna_multi"])
+def test_nobody_plays_again_where_that_would_decide_nothing(tmp_path: Path, word: str) -> None:
+    trials = [scored(0, 0.5), scored(1, 0.9)]
+    rivals, eligible = make(tmp_path, [*TYPED, word], *trials).rivals()
+    assert [r.index for r in rivals] == [1] and eligible == 1

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from blueprint_tune.batches.changes import changed
+from blueprint_tune.batches.published import mark_champions, published_rows
 from blueprint_tune.batches.record import (
     BATCHES,
     BOARD_FILE,
@@ -23,6 +24,7 @@ from blueprint_tune.batches.rows import batch_row, experiment_row
 from blueprint_tune.batches.standing import read_standing
 from blueprint_tune.dossier import now
 from blueprint_tune.errors import ConfigError
+from blueprint_tune.storage.path import StoragePath
 from blueprint_tune.tuning.records import replace_text, write_json
 
 Board = dict[str, Any]
@@ -38,17 +40,18 @@ def batch_board(folder: BatchFolder, record: BatchRecord) -> Board:
     rows = [batch_row(folder, item) for item in record.experiments]
     for row in rows:
         row["change"] = dataclasses.asdict(changed(row, earlier))
+    mark_champions(rows)
     refused = [dataclasses.asdict(refused) for refused in record.refused]
     return _board(f"Batch {record.name}", rows, refused, record.name)
 
 
-def folder_board(folders: Sequence[Path]) -> Board:
-    """Of all experiments in ``folders``: output folders, batches or experiments.
+def folder_board(folders: Sequence[Path], storage: Sequence[StoragePath] = ()) -> Board:
+    """Of all experiments in ``folders``: output folders, batches or experiments; and of what ``storage`` has.
 
     What belongs to the last batch, or came after it, is compared with the batches before. Raises ConfigError
-    for a folder without experiments.
+    for a folder without experiments, StorageError for a storage that cannot be read.
     """
-    if len(folders) == 1 and (folders[0] / RECORD_FILE).exists():
+    if len(folders) == 1 and not storage and (folders[0] / RECORD_FILE).exists():
         folder = BatchFolder(folders[0].absolute())
         return batch_board(folder, folder.read())
     rows: dict[Path, dict[str, Any]] = {}
@@ -57,8 +60,10 @@ def folder_board(folders: Sequence[Path]) -> Board:
         if not found:
             raise ConfigError(f"{given}: there is no experiment here, nor in the {_DEPTH - 1} levels below.")
         rows |= found
-    title = "Experiments in " + ", ".join(str(folder) for folder in folders)
-    return _board(title, list(rows.values()), [], None)
+    mark_champions(rows.values())
+    published = [row for root in storage for row in published_rows(root)]
+    title = "Experiments in " + ", ".join(str(place) for place in (*folders, *storage))
+    return _board(title, [*rows.values(), *published], [], None)
 
 
 def write_board(board: Board, folder: Path) -> Path:

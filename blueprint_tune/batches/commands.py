@@ -38,12 +38,15 @@ blueprint-tune leaderboard [FOLDER…]
 
 A table and an HTML page over all experiments in FOLDER: success with its 95 % interval, time, hours of
 CPU and GPU (and cost, if cluster.cpu_hour_price or cluster.gpu_hour_price was set), the winner's
-settings, failures, and what changed since the last batch. Also while experiments run.
+settings, failures, and what changed since the last batch; champions are marked. Also while experiments
+run.
 
-  FOLDER     an output folder, a batch or an experiment; outputs if none is given
+  FOLDER     an output folder, a batch, an experiment, or a storage (a folder or bucket with scenes/);
+             outputs if none is given
   --json     print the rows as JSON and write nothing
 
-The page is written to FOLDER/leaderboard.html (with several folders, to the working directory)."""
+The page is written to FOLDER/leaderboard.html; with several folders, or of a storage, to the working
+directory."""
 
 
 def batch(words: list[str]) -> None:
@@ -75,22 +78,26 @@ def batch(words: list[str]) -> None:
 def leaderboard(words: list[str]) -> None:
     """The verb ``leaderboard``."""
     words, options = _options(words, _BOARD_OPTIONS)
-    folders = [Path(word) for word in words or [_OUTPUT]]
+    words = words or [_OUTPUT]
+    storage = [word for word in words if "://" in word or (Path(word) / "scenes").is_dir()]
+    folders = [Path(word) for word in words if word not in storage]
     for folder in folders:
         if not folder.is_dir():
             raise ConfigError(
-                f"{folder}: there is no such folder. Give an output folder, a batch or an experiment."
+                f"{folder}: there is no such folder. Give an output folder, a batch, an experiment, or a "
+                "storage (a folder with scenes/)."
             )
     from blueprint_tune.batches.board import folder_board, write_board
+    from blueprint_tune.storage.path import open_path
 
-    board = folder_board(folders)
+    board = folder_board(folders, [open_path(word) for word in storage])
     if "--json" in options:
         print(json.dumps(board, indent=2))
         return
     from blueprint_tune.batches.table import show_board, wide_console
 
     console = wide_console()
-    page = write_board(board, folders[0] if len(folders) == 1 else Path())
+    page = write_board(board, folders[0] if len(folders) == 1 and not storage else Path())
     show_board(board, console)
     console.print(f"\nleaderboard  {page.absolute()}", markup=False, soft_wrap=True)
 

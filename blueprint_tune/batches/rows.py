@@ -11,7 +11,7 @@ from blueprint_tune.batches.standing import Standing, place, read_standing
 
 
 @dataclass(frozen=True)
-class _Row:
+class Row:
     """As in :class:`Standing`; nothing is None that was measured, and nothing else is a number."""
 
     name: str
@@ -44,6 +44,8 @@ class _Row:
     ended: str | None = None
     report: str | None = None
     change: dict[str, Any] | None = None
+    champion: bool | None = None
+    """Of its scene, policy type and robot; None where that is not known."""
 
 
 def batch_row(folder: BatchFolder, item: Item) -> dict[str, Any]:
@@ -54,7 +56,7 @@ def batch_row(folder: BatchFolder, item: Item) -> dict[str, Any]:
         return experiment_row(standing, item)
     state = item.state if item.state in ("failed", "running") else "waiting"
     return asdict(
-        _Row(
+        Row(
             item.name,
             str(path),
             **item.place,
@@ -75,7 +77,7 @@ def experiment_row(standing: Standing, item: Item | None) -> dict[str, Any]:
         reason = "; ".join(standing.failures)
     interval, report = standing.interval, standing.path / "report.html"
     return asdict(
-        _Row(
+        Row(
             name=standing.name,
             path=str(standing.path),
             **place(standing.config),

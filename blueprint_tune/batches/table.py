@@ -16,11 +16,19 @@ from blueprint_tune.reporting.leaderboard import (
     place_columns,
     result,
     shared_place,
+    state,
 )
 from blueprint_tune.reporting.views import MISSING, duration, number
 
 Row = Mapping[str, Any]
-STYLE = {"finished": "green", "failed": "red", "running": "bold", "interrupted": "yellow", "waiting": "dim"}
+STYLE = {
+    "champion": "bold green",
+    "finished": "green",
+    "failed": "red",
+    "running": "bold",
+    "interrupted": "yellow",
+    "waiting": "dim",
+}
 _FILE_WIDTH = 240
 _CHANGE_STYLE = {"better": "green", "worse": "red"}
 
@@ -65,7 +73,7 @@ def _table(rows: Sequence[Row]) -> Table:
         table.add_row(
             *(place_cell(row, column) for column in places),
             result(row),
-            Text(row["state"], style=STYLE[row["state"]]),
+            Text(state(row), style=STYLE[state(row)]),
             *([_change(row)] if compared else []),
             duration(row["duration_s"]) if row["duration_s"] else MISSING,
             *(cost(row[key]) for key, _ in costs),

@@ -12,7 +12,7 @@ from typing import Any
 from blueprint_tune.config import paths
 from blueprint_tune.config.conf_files import Library
 from blueprint_tune.config.flat import Change, changes, flat
-from blueprint_tune.config.identity import NOT_THE_QUESTION, differing
+from blueprint_tune.config.identity import NOT_THE_QUESTION, SAME_STARTS, differing
 from blueprint_tune.config.origins import origin
 from blueprint_tune.config.tree import Composed, load
 from blueprint_tune.evaluation.statistics import (
@@ -24,11 +24,6 @@ from blueprint_tune.tuning.folder import ExperimentFolder
 from blueprint_tune.tuning.records import TrialRecord, load_records
 
 COMMAND_LINE = "command line"
-_SAME_STARTS = (
-    "scene", "robot", "physics", "evaluation.seeds", "policy.roles", "policy.start", "policy.events",
-    "policy.commands", "policy.sequence", "policy.success", "policy.episode_s", "policy.action_repeat",
-)  # fmt: skip
-"""Settings that two experiments share whose benchmarks play the same episodes."""
 
 Episodes = dict[tuple[int, int], bool]
 """(seed, slot) -> whether the episode succeeded."""
@@ -108,7 +103,7 @@ def compare_experiments(a: ExperimentFolder, b: ExperimentFolder) -> Experiments
     found = changes(left, right)
     results = _result(a), _result(b)
     episodes = _episodes(a), _episodes(b)
-    alike = not any(change.key.startswith(_SAME_STARTS) for change in found)
+    alike = not any(change.key.startswith(SAME_STARTS) for change in found)
     return ExperimentsDiff(
         names=(a.name, b.name),
         settings=tuple((c, origins[0].of(c.key), origins[1].of(c.key)) for c in found),

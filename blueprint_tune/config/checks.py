@@ -9,17 +9,18 @@ import yaml
 
 from blueprint_tune.config import paths
 from blueprint_tune.config.curriculum import curriculum_problems
+from blueprint_tune.config.evaluation_schema import EvaluationConfig
+from blueprint_tune.config.physics_schema import PhysicsConfig
 from blueprint_tune.config.policy_schema import PolicyConfig
 from blueprint_tune.config.schema import (
     AgentConfig,
     ClusterConfig,
-    EvaluationConfig,
     ExperimentConfig,
-    PhysicsConfig,
+    LoggerConfig,
     RobotConfig,
     StorageConfig,
 )
-from blueprint_tune.config.sweep_checks import sweep_problems
+from blueprint_tune.config.sweep_checks import REPORTED_METRICS, is_population, sweep_problems
 from blueprint_tune.errors import nearest
 
 
@@ -37,8 +38,19 @@ def cross_checks(cfg: ExperimentConfig) -> list[str]:
         *_episode(cfg),
         *curriculum_problems(cfg.policy),
         *_evaluation(cfg.evaluation),
+        *_noise_floor(cfg),
         *sweep_problems(cfg),
+        *_logger(cfg.logger),
     ]
+
+
+def _logger(logger: LoggerConfig) -> Iterator[str]:
+    uri = logger.mlflow.tracking_uri if logger.mlflow else None
+    if uri and "@" in uri.partition("://")[2].partition("/")[0]:
+        yield (
+            "logger.mlflow.tracking_uri holds a user or password, which would be written down with the"
+            " settings. Put them in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead."
+        )
 
 
 def _resources(cfg: ExperimentConfig) -> Iterator[str]:
@@ -214,3 +226,25 @@ def _evaluation(evaluation: EvaluationConfig) -> Iterator[str]:
             f"evaluation.selection.seed={evaluation.selection.seed} is one of evaluation.seeds: trials"
             " would be chosen by the episodes they are judged on. Use another seed for the selection."
         )
+    again = evaluation.reevaluation
+    if again != "off" and again.seed in (evaluation.selection.seed, *evaluation.seeds):
+        yield (
+            f"evaluation.reevaluation.seed={again.seed} is also a seed of the selection or of the benchmark:"
+            " the best trials would be judged by episodes that chose them, or the winner by episodes that"
+            " publish it. Use another seed."
+        )
+
+
+def _noise_floor(cfg: ExperimentConfig) -> Iterator[str]:
+    evaluation, sweep = cfg.evaluation, cfg.sweep
+    if evaluation.noise_floor is None:
+        return
+    asked = f"evaluation.noise_floor={evaluation.noise_floor}"
+    if evaluation.reevaluation == "off":
+        yield f"{asked} compares trials that play again; leave evaluation.reevaluation on."
+    if is_population(sweep):
+        yield f"{asked} repeats one setting, and sweep={sweep.name} changes settings while it trains."
+    elif not sweep.default_settings_first:
+        yield f"{asked} repeats the default settings. Set sweep.default_settings_first=true."
+    elif sweep.metrics != REPORTED_METRICS[:1]:
+        yield f"{asked} is about success; set sweep.metric={REPORTED_METRICS[0]}."

@@ -13,8 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from blueprint_tune.config.suggest import exists, lookup, missing_key
-from blueprint_tune.errors import nearest
+from blueprint_tune.config.suggest import exists, join_problems, lookup, missing_key
+from blueprint_tune.errors import ConfigError, nearest
 
 _ONE_VALUE = "one experiment takes one value. Give one, or run an experiment for each with -m."
 
@@ -51,6 +51,24 @@ def parse(overrides: Sequence[str], verdict: Verdict) -> list[Override]:
                 f"'{text}' cannot be read ({reason}). Write key=value, quoted if it has spaces."
             )
     return parsed
+
+
+def override_key(text: str) -> str:
+    """What an override sets or chooses: ``scene`` of ``+scene=kitchen_001``."""
+    return text.lstrip("+~").partition("=")[0].partition("@")[0]
+
+
+def override_values(overrides: Sequence[str]) -> dict[str, Any]:
+    """Dotted key -> value of overrides that set values. Raises ConfigError for what cannot be read."""
+    verdict = Verdict()
+    parsed = parse(overrides, verdict)
+    verdict.problems += [f"{o.input_line}: {_ONE_VALUE}" for o in parsed if o.is_sweep_override()]
+    verdict.problems += [
+        f"{o.input_line}: give the setting a value." for o in parsed if o.type == OverrideType.DEL
+    ]
+    if verdict.problems:
+        raise ConfigError(join_problems(verdict.problems))
+    return {override.key_or_group: override.value() for override in parsed}
 
 
 def judge_groups(parsed: Sequence[Override], groups: Groups, verdict: Verdict) -> list[Override]:

@@ -16,15 +16,34 @@ from pathlib import Path
 from typing import Any
 
 from blueprint_tune.config import paths
+from blueprint_tune.config.flat import flat
 from blueprint_tune.config.robot_model import model_digest
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.config.searchspace import load_searchspace
 from blueprint_tune.config.validate import to_dict
 
-NOT_THE_QUESTION = ("name", "output_dir", "force", "preset", "searchspace", "storage", "logger", "cluster")
+NOT_THE_QUESTION = (
+    "name",
+    "output_dir",
+    "force",
+    "preset",
+    "searchspace",
+    "storage",
+    "logger",
+    "cluster",
+    "export",
+)
 """Settings that say where and how a run happens, or that are resolved into others."""
+SAME_STARTS = (
+    "scene", "robot", "physics", "backend.name", "evaluation.seeds", "evaluation.episodes_per_seed",
+    "policy.roles", "policy.start", "policy.events", "policy.commands", "policy.sequence", "policy.success",
+    "policy.terminations", "policy.episode_s", "policy.action_repeat",
+)  # fmt: skip
+"""Settings that two experiments share whose benchmarks play the same episodes, to the same end."""
 _NOT_OF_A_SWEEP = ("watchdog_s", "reuse_processes")
 """How trials are run, not what they are: a warm process trains exactly as a fresh one."""
+_NOT_OF_AN_EVALUATION = ("gates", "promote")
+"""What is asked of the result afterwards."""
 _LIBRARIES = (
     "mujoco",
     "torch",
@@ -52,6 +71,24 @@ def content_hash(config: ExperimentConfig, scene_digest: str) -> str:
     """12 hex digits of the question, this program's code, libraries' versions and kind of processor."""
     answering = [_code_digest(), platform.python_version(), platform.machine(), library_versions()]
     return _digest([_question(config, scene_digest), *answering])
+
+
+def task_settings(config: Mapping[str, Any], scene_digest: str | None) -> dict[str, Any]:
+    """Dotted key -> value of what decides how a benchmark's episodes start, go on and count as success.
+
+    ``config`` is plain. Which starts are played is not among it: the rows of an evaluation say that.
+    """
+    settings = {
+        key: value
+        for key, value in flat(config).items()
+        if key.startswith(SAME_STARTS) and not key.startswith(("evaluation.", "scene.manifest"))
+    }
+    return {**settings, "robot.model": _robot_digest(settings["robot.model"]), "scene.digest": scene_digest}
+
+
+def task_digest(config: Mapping[str, Any], scene_digest: str | None) -> str:
+    """12 hex digits of :func:`task_settings`."""
+    return _digest(task_settings(config, scene_digest))
 
 
 def library_versions() -> dict[str, str]:
@@ -110,11 +147,9 @@ def _question(config: ExperimentConfig, scene_digest: str) -> dict[str, Any]:
     """Resolved settings with files by their content instead of their path."""
     tree = {key: value for key, value in to_dict(config).items() if key not in NOT_THE_QUESTION}
     tree["sweep"] = {key: value for key, value in tree["sweep"].items() if key not in _NOT_OF_A_SWEEP}
-    told: dict[str, Any] = {
-        "manifest": None,
-        "package": None,
-        "adaptations": [],
-    }  # the digest is of what lies there
+    evaluation = tree["evaluation"]
+    tree["evaluation"] = {k: v for k, v in evaluation.items() if k not in _NOT_OF_AN_EVALUATION}
+    told: dict[str, Any] = {"manifest": None, "package": None, "adaptations": []}  # the digest is of them
     tree["scene"] = {**tree["scene"], **told, "digest": scene_digest}
     robot = tree["robot"]
     robot["model"] = _robot_digest(config.robot.model)

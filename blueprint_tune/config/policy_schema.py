@@ -143,6 +143,11 @@ class PolicyConfig:
     sequence: SequenceConfig | None = None
     benchmark: BenchmarkConfig | None = None
     curriculum: CurriculumConfig | None = None
+    metrics: dict[str, Term] = Field(default_factory=dict)
+    """What evaluations tell of an episode beside success: terms with ``reduce``, how its env steps become one
+    number (final, sum, mean, max, onsets)."""
+    grip: Term | None = None
+    """The force with which the task's object is held, N; null = nothing is."""
     mobile_base: bool = False
     """The task is out of reach of a robot that stands still."""
 

@@ -12,7 +12,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from blueprint_tune.config.evaluation_schema import EvaluationConfig
+from blueprint_tune.config.export_schema import ExportConfig
 from blueprint_tune.config.fields import STRICT, Count, Fraction, NonNegative, Positive, Range
+from blueprint_tune.config.physics_schema import PhysicsConfig
 from blueprint_tune.config.policy_schema import PolicyConfig
 
 
@@ -154,52 +157,6 @@ class RobotConfig:
         return [*self.chain, *(self.hand.joints if self.hand else ())]
 
 
-CombineMode = Literal["average", "min", "multiply", "max"]
-
-
-@dataclass(config=STRICT)
-class SolverNoise:
-    """Upstream's solver meta-randomisation: what a policy's event of kind ``solver`` draws."""
-
-    dt_noise_ratio: Annotated[float, Field(ge=0, lt=1)]
-    solver_iteration_noise: Annotated[int, Field(ge=0)]
-    contact_offset_noise_ratio: Annotated[float, Field(ge=0, lt=1)]
-    friction_combine_modes: list[CombineMode]
-    restitution_combine_modes: list[CombineMode]
-
-
-@dataclass(config=STRICT)
-class PhysicsRandomization:
-    """Upstream's ranges; a policy's events say which of them are applied."""
-
-    dt_jitter_range_s: Range
-    solver_iteration_range: Annotated[list[int], Field(min_length=2, max_length=2)]
-    contact_offset_range_m: Range
-    friction_scale_range: Range
-    solver_noise: SolverNoise
-
-
-@dataclass(config=STRICT)
-class PhysicsConfig:
-    """One of upstream's physics profiles. What each field means per backend: the profile's comments."""
-
-    name: str
-    dt_s: Annotated[float, Field(gt=0, le=0.05)]
-    substeps: Annotated[int, Field(ge=1, le=100)]
-    solver_iterations: Annotated[int, Field(ge=1, le=1000)]
-    solver_type: Literal["TGS", "PGS"]
-    enable_gyroscopic_forces: bool
-    enable_stabilization: bool
-    contact_offset_m: NonNegative
-    rest_offset_m: NonNegative
-    bounce_threshold_velocity_mps: NonNegative
-    friction_offset_threshold_m: NonNegative
-    friction_correlation_distance_m: NonNegative
-    randomization: PhysicsRandomization
-    impratio: Annotated[float, Field(ge=1, le=1000)]
-    mujoco_solver: Literal["Newton", "CG"]
-
-
 @dataclass(config=STRICT)
 class AgentConfig:
     """skrl PPO."""
@@ -307,30 +264,6 @@ class SweepConfig:
 
 
 @dataclass(config=STRICT)
-class SelectionConfig:
-    """The short evaluation inside training that trials are compared by."""
-
-    seed: int
-    episodes: Count
-    max_time_fraction: Annotated[float, Field(gt=0, le=0.5)]
-
-
-@dataclass(config=STRICT)
-class EvaluationConfig:
-    """The benchmark after training, and what the exported policy must match."""
-
-    name: str
-    seeds: Annotated[list[int], Field(min_length=1)]
-    episodes_per_seed: Count
-    baselines: bool
-    """Also run a zero-action and a random policy on the same starts."""
-    video: bool
-    """Also film the policy from the first start."""
-    selection: SelectionConfig
-    onnx_tolerance: Positive
-
-
-@dataclass(config=STRICT)
 class StorageConfig:
     """Where finished results are published."""
 
@@ -346,12 +279,36 @@ class StorageConfig:
 
 
 @dataclass(config=STRICT)
+class WandbConfig:
+    """Weights & Biases; the key is the environment's (WANDB_API_KEY, or ``wandb login``)."""
+
+    project: str
+    entity: str | None
+    """null = the default of whoever is logged in."""
+    mode: Literal["online", "offline"]
+    """offline = files in the experiment's folder, for ``wandb sync``."""
+    tags: list[str]
+
+
+@dataclass(config=STRICT)
+class MlflowConfig:
+    """An MLflow tracking server; user and password are the environment's (MLFLOW_TRACKING_USERNAME, …)."""
+
+    tracking_uri: str | None
+    """null = MLFLOW_TRACKING_URI."""
+    experiment: str
+    tags: dict[str, str]
+
+
+@dataclass(config=STRICT)
 class LoggerConfig:
     """Metric sinks beside the experiment's own files."""
 
     tensorboard: bool
     progress: Literal["auto", "table", "lines", "off"]
     """auto = a live table on a terminal, plain lines elsewhere."""
+    wandb: WandbConfig | None = None
+    mlflow: MlflowConfig | None = None
 
 
 @dataclass(config=STRICT)
@@ -411,3 +368,4 @@ class ExperimentConfig:
     logger: LoggerConfig
     budget: BudgetConfig
     cluster: ClusterConfig
+    export: ExportConfig = Field(default_factory=ExportConfig)

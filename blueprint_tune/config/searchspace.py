@@ -41,11 +41,15 @@ _STRUCTURAL = {
     "policy.success": _ALIKE,
     "policy.commands": _ALIKE,
     "policy.terminations": _ALIKE,
+    "policy.metrics": _ALIKE,
+    "policy.grip": _ALIKE,
     "policy.budget": "trials are compared at the same numbers of env steps",
     "agent.torch_threads": "the CPUs of a trial are fixed when it starts",
     "agent.device": "what a trial is given is fixed when it starts",
 }
-_SEARCHABLE = ("agent", "policy", "seed")
+SEED = "seed"
+"""The setting in which repeats of the default settings differ (``evaluation.noise_floor``)."""
+_SEARCHABLE = ("agent", "policy", SEED)
 _COUPLED = (
     ("agent.rollouts", "agent.mini_batches"),
     ("agent.learning_rate", "agent.min_learning_rate", "agent.max_learning_rate"),
@@ -96,7 +100,16 @@ def _collect(
             problems += [f"{file}: {problem}" for problem in found]
             if not found:
                 space[str(key)] = entry
+    if config.evaluation.noise_floor:
+        if SEED in space:
+            problems.append(f"'{SEED}' is searched, and evaluation.noise_floor repeats trial 0 with others.")
+        space[SEED] = _seeds(config.seed, config.evaluation.noise_floor)
     return space, [*problems, *_value_problems(space, config), *space_problems(space, config)]
+
+
+def _seeds(first: int, count: int) -> dict[str, Any]:
+    """The seeds among which trials then differ."""
+    return {"_target_": "ray.tune.choice", "categories": [first + k for k in range(count)]}
 
 
 def _read(name: str, folders: list[Path] | None, problems: list[str]) -> tuple[str, dict[Any, Any]]:

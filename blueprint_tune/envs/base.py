@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from blueprint_tune.config.policy_schema import PolicyConfig
+from blueprint_tune.envs.probe import Probe
+from blueprint_tune.mdp.describe import ObservationPart
 from blueprint_tune.simulators.base import Viewpoint
 
 Ints = NDArray[np.int64]
@@ -83,8 +85,23 @@ class VecEnv(ABC):
         """Apply (N, A) actions, nominally in [-1, 1] (clipped by the environment)."""
 
     @abstractmethod
+    def measure(self, num_episodes: int) -> Probe | None:
+        """Measure the episodes that the first environments have just begun, until the next reset.
+
+        To be called after :meth:`reset`; steps are slower until then, what they do is the same bit for bit.
+        None where nothing can be measured.
+        """
+
+    @abstractmethod
     def configure(self, policy: PolicyConfig) -> None:
         """Swap weights, thresholds and events between trials; the scene and sizes must stay the same."""
+
+    def describe_observations(self) -> tuple[ObservationPart, ...]:
+        """What the numbers of an observation are, in order; here no more than the parts' names and sizes."""
+        return tuple(
+            ObservationPart(name, size, tuple(str(number) for number in range(size)))
+            for name, size in self.observation_names
+        )
 
     @abstractmethod
     def reward_sums(self) -> tuple[Tensor, Tensor, int]:

@@ -100,6 +100,22 @@ def _make_scale(field: str) -> Callable[..., Apply]:
     return make
 
 
+def _make_factor(field: str) -> Callable[..., Apply]:
+    def make(task: TaskSpec, where: str, name: str, factor: float) -> Apply:
+        """A factor on what all that moves freely has, on top of what other events have drawn."""
+        if isinstance(factor, bool) or not isinstance(factor, int | float) or factor <= 0:
+            raise ConfigError(f"{where}: 'factor' must be greater than 0, not {factor!r}.")
+        changed = task.free if field == "mass_scale" else task.loose
+        columns = [task.loose.index(entity) for entity in changed]
+
+        def apply(draw: Draw, episodes: Episodes) -> None:
+            getattr(episodes.starts, field)[:, columns] *= factor
+
+        return apply
+
+    return make
+
+
 def _make_size_scale(task: TaskSpec, where: str, name: str, role: str, range: list[float]) -> Apply:
     """Make a role larger or smaller by a factor, standing where it stood."""
     columns = loose_columns(task, where, role, rigid=True)
@@ -181,6 +197,8 @@ EVENTS: dict[str, Callable[..., Apply]] = {
     "mass_scale": _make_scale("mass_scale"),
     "friction_scale": _make_scale("friction_scale"),
     "size_scale": _make_size_scale,
+    "mass_factor": _make_factor("mass_scale"),
+    "friction_factor": _make_factor("friction_scale"),
     "solver": _make_solver,
     "action_delay": _make_delay("actions"),
     "observation_delay": _make_delay("observations"),

@@ -16,9 +16,11 @@ from blueprint_tune.envs.base import Ints, StepResult, VecEnv
 from blueprint_tune.envs.delay import Delays
 from blueprint_tune.envs.episodes import Episodes
 from blueprint_tune.envs.history import History
+from blueprint_tune.envs.probe import Probe
 from blueprint_tune.envs.starts import StartSampler
 from blueprint_tune.envs.task_terms import TaskTerms
 from blueprint_tune.errors import ConfigError
+from blueprint_tune.mdp.describe import ObservationPart, describe_observation
 from blueprint_tune.mdp.terms import BoundTerm
 from blueprint_tune.simulators.base import Simulator, Viewpoint
 from blueprint_tune.tasks.spec import TaskSpec
@@ -50,6 +52,7 @@ class ManipulationEnv(VecEnv):
         self.max_episode_steps = max(1, round(task.policy.episode_s / self.control_dt_s))
         self._everyone = np.arange(self.num_envs)
         self._nobody = torch.zeros(self.num_envs, dtype=torch.bool)
+        self._probe: Probe | None = None
         self._nominal_frames = simulator.state.frame_pos[0].clone(), simulator.state.frame_quat[0].clone()
         self._bind(task.policy, terms)
         self.reset(np.zeros(self.num_envs, dtype=np.int64), self._everyone)
@@ -84,11 +87,13 @@ class ManipulationEnv(VecEnv):
     def reset(self, seeds: Ints, slots: Ints, stagger: bool = False) -> Tensor:
         """See :meth:`VecEnv.reset`."""
         n, state = self.num_envs, self.simulator.state
+        self._probe = None
         self._seeds, self._slots = seeds.astype(np.int64), slots.astype(np.int64)
         state.elapsed_steps.zero_()
         self._held = torch.zeros(n)
         self._succeeded = torch.zeros(n, dtype=torch.bool)
         episodes = self._sampler.draw(self._seeds, self._slots)
+        self._dt_s = episodes.starts.dt_s
         state.commands = {k: torch.from_numpy(v).float() for k, v in episodes.commands.items()}
         state.order = torch.from_numpy(episodes.order)
         self._delays = Delays(self.policy)
@@ -114,12 +119,17 @@ class ManipulationEnv(VecEnv):
         torch.clamp(actions, -1.0, 1.0, out=state.action)
         targets = self.actions.apply(self._delays.actions(state.action), simulator)
         simulator.set_joint_targets(self._delays.hold(targets, state.joint_targets, state.elapsed_steps))
-        simulator.step(self._decimation)
+        if self._probe is None:
+            simulator.step(self._decimation)
+        else:
+            self._step_measured(self._probe)
         state.elapsed_steps.add_(1.0)
         if self._terms.advance is not None:
             self._take_turns(self._terms.advance)
         self._judge_success()
         rewards = self._reward()
+        if self._probe is not None:
+            self._probe.env_step(state)
         observations = self._delays.observations(self._observe())
         self.history.record(observations, state.action, rewards, state.joint_pos)
         self._steps_to_limit -= 1
@@ -128,6 +138,25 @@ class ManipulationEnv(VecEnv):
             nobody, success = self._nobody, self._succeeded
             return StepResult(observations, observations, rewards, nobody, nobody, success, success, False)
         return self._finish(observations, rewards)
+
+    def measure(self, num_episodes: int) -> Probe:
+        """See :meth:`VecEnv.measure`."""
+        robot, terms = self.task.robot, self._terms
+        joints = [
+            column
+            for column, name in enumerate(robot.joints)
+            if name in robot.arm_joints and not self.simulator.sliding[column]
+        ]
+        grip = terms.grip.function if terms.grip else None
+        dt_s = self._dt_s[:num_episodes]
+        self._probe = Probe(num_episodes, np.array(joints, dtype=np.int64), dt_s, grip, terms.metrics)
+        return self._probe
+
+    def _step_measured(self, probe: Probe) -> None:
+        """The physics steps of an env step one by one; a simulator goes on where the last one stopped."""
+        for _ in range(self._decimation):
+            self.simulator.step(1)
+            probe.physics_step(self.simulator.state)
 
     def _take_turns(self, done: BoundTerm) -> None:
         """Pass on to the next member of the sequence where the one whose turn it is is done."""
@@ -166,6 +195,8 @@ class ManipulationEnv(VecEnv):
         observations = terminal
         done = len(finished) > 0
         if done:
+            if self._probe is not None:
+                self._probe.end(finished)
             success = self._succeeded.clone()
             episodes = self._advance(finished)
             first = self._observe()
@@ -232,6 +263,14 @@ class ManipulationEnv(VecEnv):
         """See :class:`VecEnv`."""
         state = self.simulator.state
         return tuple((t.name, t.function(state).shape[1]) for t in self._terms.observations)
+
+    def describe_observations(self) -> tuple[ObservationPart, ...]:
+        """See :meth:`VecEnv.describe_observations`."""
+        catalog, entries = self.simulator.state.catalog, self.policy.observations
+        return tuple(
+            describe_observation(name, entries[name], size, catalog, self.action_names)
+            for name, size in self.observation_names
+        )
 
     @property
     def reward_weights(self) -> tuple[float, ...]:  # type: ignore[override]

@@ -39,3 +39,14 @@ def _mix(words: _Words) -> _Words:
     words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return words ^ (words >> np.uint64(31))
+
+
+def normal(seeds: Ints, slots: Ints, attempts: Ints, stream: str, columns: int) -> Floats:
+    """Normal numbers of mean 0 and standard deviation 1, (k, columns), as :func:`uniform` draws.
+
+    Source: G. E. P. Box, M. E. Muller, A Note on the Generation of Random Normal Deviates, 1958.
+    """
+    first = uniform(seeds, slots, attempts, stream, columns)
+    second = uniform(seeds, slots, attempts, f"{stream}/turn", columns)
+    numbers: Floats = np.sqrt(-2.0 * np.log1p(-first)) * np.cos(2.0 * np.pi * second)
+    return numbers

@@ -9,8 +9,8 @@ products.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -19,6 +19,8 @@ from torch import Tensor
 
 from blueprint_tune.envs.action_trace import ActionTrace, Floats
 from blueprint_tune.envs.base import StepResult, VecEnv
+from blueprint_tune.envs.probe import Measured
+from blueprint_tune.evaluation.sim2real import Strain, strain
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -41,9 +43,12 @@ class BenchmarkResult:
         control_dt_s: seconds an env step.
         seed, slot: (E,) which start. success: (E,) bool. returns: (E,) sum of rewards.
         length: (E,) env steps. completion_time_s: (E,) when success was first held; NaN without success.
-        action_change, action_jerk: (E,) means over an episode as ``sim2real.ActionTrace`` takes them.
+        action_change, action_jerk: (E,) means over an episode as ``action_trace.ActionTrace`` takes them.
         observations: (R, O) float32, a sample spread over steps and episodes, for checking an export.
+        observation_std: (O,) of all that was observed.
         wall_s: seconds it took.
+        metrics: name -> (E,), those of the policy file. strain: what it asked of the robot. Both only where
+            episodes were measured at every physics step.
     """
 
     seeds: tuple[int, ...]
@@ -59,7 +64,10 @@ class BenchmarkResult:
     action_change: Floats
     action_jerk: Floats
     observations: NDArray[np.float32]
+    observation_std: Floats
     wall_s: float
+    metrics: Mapping[str, Floats] = field(default_factory=dict)
+    strain: Strain | None = None
 
     @property
     def num_episodes(self) -> int:
@@ -78,15 +86,21 @@ class BenchmarkResult:
 
 
 def run_benchmark(
-    env: VecEnv, act: Act, seeds: Sequence[int], episodes_per_seed: int, max_observations: int = 512
+    env: VecEnv,
+    act: Act,
+    seeds: Sequence[int],
+    episodes_per_seed: int,
+    max_observations: int = 512,
+    measured: bool = False,
 ) -> BenchmarkResult:
     """Run ``act`` (deterministic: the policy's mean) once from every (seed, slot).
 
     With fewer environments than episodes there are several passes; environments beyond the
     episodes run along and are not counted. At most ``max_observations`` observations are kept.
+    ``measured``: also tell metrics and strain, which takes longer and changes nothing else.
     """
-    num_episodes = len(seeds) * episodes_per_seed
-    return _run(env, _in_fixed_batches(act, num_episodes), seeds, episodes_per_seed, max_observations)
+    driver = in_fixed_batches(act, len(seeds) * episodes_per_seed)
+    return run_driver(env, driver, seeds, episodes_per_seed, max_observations, measured)
 
 
 def run_baselines(env: VecEnv, seeds: Sequence[int], episodes_per_seed: int) -> dict[str, BenchmarkResult]:
@@ -95,7 +109,7 @@ def run_baselines(env: VecEnv, seeds: Sequence[int], episodes_per_seed: int) -> 
         "zero": _zero_driver(env.num_actions),
         "random": _random_driver(len(seeds) * episodes_per_seed, env.max_episode_steps, env.num_actions),
     }
-    return {name: _run(env, driver, seeds, episodes_per_seed, 0) for name, driver in drivers.items()}
+    return {name: run_driver(env, driver, seeds, episodes_per_seed) for name, driver in drivers.items()}
 
 
 def _zero_driver(num_actions: int) -> Driver:
@@ -116,7 +130,7 @@ def _random_driver(num_episodes: int, max_steps: int, num_actions: int) -> Drive
     return drive
 
 
-def _in_fixed_batches(act: Act, num_episodes: int) -> Driver:
+def in_fixed_batches(act: Act, num_episodes: int) -> Driver:
     """Ask ``act`` in batches of ``_ROWS``, episode k at row k % _ROWS of batch k // _ROWS.
 
     A matrix product may round a row differently in a batch of another size or at another place.
@@ -154,10 +168,16 @@ class _Tally:
         self.action_change = np.full(self.num_episodes, np.nan)
         self.action_jerk = np.full(self.num_episodes, np.nan)
         self.max_observations = max_observations
+        self._observed = np.zeros((2, self.num_episodes, env.num_observations))
+        """Sums of observations and of their squares, an episode a row, to be added up in one order"""
         self._sample: list[NDArray[np.float32]] = []
+        self.measured: list[Measured] = []
 
-    def record(self, observations: Tensor, running: Ints, step: int) -> None:
-        """Keep a few observations of every step, of other episodes each time."""
+    def record(self, observations: Tensor, episodes: Ints, running: Ints, step: int) -> None:
+        """Count what is observed; keep a few observations of every step, of other episodes each time."""
+        seen = observations[torch.from_numpy(running)].double().cpu().numpy()
+        self._observed[0, episodes[running]] += seen
+        self._observed[1, episodes[running]] += seen**2
         if self.max_observations == 0:
             return
         passes = -(-self.num_episodes // self.env.num_envs)
@@ -195,34 +215,55 @@ class _Tally:
             action_change=self.action_change,
             action_jerk=self.action_jerk,
             observations=sample.astype(np.float32),
+            observation_std=self._observation_std(),
             wall_s=wall_s,
+            metrics=_by_name(self.measured),
+            strain=strain(self.measured) if self.measured else None,
         )
 
+    def _observation_std(self) -> Floats:
+        sums, squares = self._observed.sum(axis=1)
+        count = self.length.sum()
+        std: Floats = np.sqrt(np.maximum(squares / count - (sums / count) ** 2, 0.0))
+        return std
 
-def _run(
-    env: VecEnv, driver: Driver, seeds: Sequence[int], episodes_per_seed: int, max_observations: int
+
+def _by_name(measured: Sequence[Measured]) -> dict[str, Floats]:
+    names = measured[0].metrics if measured else ()
+    return {name: np.array([episode.metrics[name] for episode in measured]) for name in names}
+
+
+def run_driver(
+    env: VecEnv,
+    driver: Driver,
+    seeds: Sequence[int],
+    episodes_per_seed: int,
+    max_observations: int = 0,
+    measured: bool = False,
 ) -> BenchmarkResult:
+    """:func:`run_benchmark` of what may act by episode and step too."""
     started = time.perf_counter()
     tally = _Tally(env, seeds, episodes_per_seed, max_observations)
     for first in range(0, tally.num_episodes, env.num_envs):
         episodes = np.arange(first, min(first + env.num_envs, tally.num_episodes))
-        _run_pass(env, driver, tally, episodes)
+        _run_pass(env, driver, tally, episodes, measured)
     return tally.result(time.perf_counter() - started)
 
 
-def _run_pass(env: VecEnv, driver: Driver, tally: _Tally, episodes: Ints) -> None:
+def _run_pass(env: VecEnv, driver: Driver, tally: _Tally, episodes: Ints, measured: bool) -> None:
     """One episode in each of the first ``len(episodes)`` environments, until the last of them ends."""
     surplus = env.num_envs - len(episodes)
     seeds = np.append(tally.seed[episodes], np.repeat(tally.seed[-1:], surplus))
     slots = np.append(tally.slot[episodes], tally.episodes_per_seed + np.arange(surplus))
     observations = env.reset(seeds, slots)
+    probe = env.measure(len(episodes)) if measured else None
     running = np.arange(len(episodes))
     trace = ActionTrace(len(episodes), env.num_actions)
     for step in range(env.max_episode_steps):
         rows = torch.from_numpy(running).to(observations.device)
         actions = observations.new_zeros(env.num_envs, env.num_actions)
         actions[rows] = driver(observations[rows], episodes[running], step).clamp(-1.0, 1.0)
-        tally.record(observations, running, step)
+        tally.record(observations, episodes, running, step)
         trace.add(actions[rows].cpu().numpy(), running)
         result = env.step(actions)
         ended = tally.add(result, episodes, running, step)
@@ -233,3 +274,5 @@ def _run_pass(env: VecEnv, driver: Driver, tally: _Tally, episodes: Ints) -> Non
     else:
         raise AssertionError(f"{len(running)} episodes did not end within {env.max_episode_steps} steps")
     tally.action_change[episodes], tally.action_jerk[episodes] = trace.means()
+    if probe is not None:
+        tally.measured += probe.results()

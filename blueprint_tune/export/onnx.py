@@ -12,10 +12,9 @@ feed zeros for the joints.
 from __future__ import annotations
 
 import copy
-import json
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,8 +27,8 @@ from torch import Tensor, nn
 
 from blueprint_tune.config.policy_schema import ActionConfig
 from blueprint_tune.config.schema import RobotConfig
-from blueprint_tune.envs.actions import DAMPING, POSE_GAIN, JointPositionDelta
-from blueprint_tune.errors import ExportMismatch
+from blueprint_tune.envs.actions import JointPositionDelta
+from blueprint_tune.errors import ConfigError, ExportMismatch
 
 OPSET = 20
 Feeds = dict[str, NDArray[np.float32]]
@@ -57,7 +56,7 @@ def joint_targets(
 ) -> JointTargets | None:
     """The joint targets of a robot; ``joint_limits``, (>= R, 2) rad or m, has the robot's joints first.
 
-    None where targets need the robot's Jacobian (``ee_delta``): :func:`controller` describes those.
+    None where targets need the robot's Jacobian (``ee_delta``): ``contract.controller`` describes those.
     """
     if actions.kind != "joint_position_delta":
         return None
@@ -79,37 +78,14 @@ def joint_targets(
     return JointTargets(joints, limits, JointPositionDelta(actions, robot, limits).targets, numbers)
 
 
-def controller(actions: ActionConfig, robot: RobotConfig) -> dict[str, Any] | None:
-    """Frame, gains and limits of the end-effector controller that turns actions into joint targets.
-
-    None where the graph computes the joint targets itself.
-    """
-    if actions.kind != "ee_delta":
-        return None
-    gripper = robot.hand
-    return {
-        "kind": actions.kind,
-        "frame": robot.ee_site,
-        "axes": actions.axes,
-        "scale_m": actions.scale_m,
-        "scale_rad": actions.scale_rad,
-        "windup_m": actions.windup_m,
-        "windup_rad": actions.windup_rad,
-        "damping": DAMPING,
-        "pose_gain": POSE_GAIN,
-        "arm_joints": list(robot.chain),
-        "joint_weights": [robot.weights.get(name, 1.0) for name in robot.chain],
-        "gripper": actions.gripper if gripper else "none",
-        "gripper_open_m": gripper.open_m if gripper else None,
-        "gripper_closed_m": gripper.closed_m if gripper else None,
-    }
-
-
 class OnnxPolicy:
-    """An exported policy through onnxruntime: ``policy(observations)`` gives actions, (N, O) -> (N, A)."""
+    """An exported policy through onnxruntime: ``policy(observations)`` gives actions, (N, O) -> (N, A).
 
-    def __init__(self, path: Path) -> None:
-        self._session = _session(path)
+    ``model`` is a file or the content of one.
+    """
+
+    def __init__(self, model: Path | bytes) -> None:
+        self._session = _session(model)
         self._others = [i for i in self._session.get_inputs() if i.name != "observations"]
 
     def __call__(self, observations: Tensor) -> Tensor:
@@ -135,21 +111,23 @@ def export_onnx(
     """
     policy = copy.deepcopy(policy).eval().cpu()
     observations = observations.float().cpu()
-    module = policy if joints is None else _JointTargetPolicy(policy, joints)
-    feeds = _example(observations, joints)
+    module, feeds = deployed(policy, observations, joints)
     try:
         _write(module, feeds, path, metadata)
-        difference = _difference(policy, joints, feeds, path)
-        if not difference <= tolerance:
-            raise ExportMismatch(
-                f"{path.name}: the exported policy differs from the trained one by {difference:.3g} on "
-                f"{len(observations)} recorded observations; evaluation.onnx_tolerance is {tolerance:.3g}. "
-                "Nothing was exported. Are there observations or weights of extreme size?"
-            )
+        difference = largest_difference(policy, joints, feeds, _runner(path))
+        check_difference(path.name, difference, tolerance, len(observations))
     except BaseException:
         path.unlink(missing_ok=True)
         raise
     return difference
+
+
+def deployed(
+    policy: nn.Module, observations: Tensor, joints: JointTargets | None
+) -> tuple[nn.Module, dict[str, Tensor]]:
+    """What is exported, and inputs by name to check it with: the recorded observations, joints anywhere."""
+    module = policy if joints is None else _JointTargetPolicy(policy, joints)
+    return module, _example(observations, joints)
 
 
 class _JointTargetPolicy(nn.Module):
@@ -204,25 +182,38 @@ def _write(module: nn.Module, feeds: Mapping[str, Tensor], path: Path, metadata:
     onnx.save(model, str(path))
 
 
-def _difference(
-    policy: nn.Module, joints: JointTargets | None, feeds: Mapping[str, Tensor], path: Path
+def largest_difference(
+    policy: nn.Module,
+    joints: JointTargets | None,
+    feeds: Mapping[str, Tensor],
+    run: Callable[[dict[str, Tensor]], Sequence[Tensor]],
 ) -> float:
-    """The largest difference over batch sizes; NaN when the graph gives one."""
-    session = _session(path)
+    """Between ``run`` and the module, over batches of 1, 3 and all rows; NaN when either gives one."""
     worst = 0.0
     for size in (1, 3, len(feeds["observations"])):
         batch = {name: _batch(tensor, size) for name, tensor in feeds.items()}
-        answers = session.run(None, {name: tensor.numpy() for name, tensor in batch.items()})
         with torch.no_grad():
+            answers = run(batch)
             expected = [policy(batch["observations"])]
             if joints is not None:
-                # From the graph's own actions: a binary gripper may rightly fall either side of zero.
-                given = torch.from_numpy(answers[0])
-                expected.append(joints.compute(given, batch["joint_positions"], batch["previous_targets"]))
+                # From the export's own actions: a binary gripper may rightly fall either side of zero.
+                expected.append(
+                    joints.compute(answers[0], batch["joint_positions"], batch["previous_targets"])
+                )
         for answer, tensor in zip(answers, expected, strict=True):
             with np.errstate(invalid="ignore"):
-                worst = float(np.maximum(worst, np.abs(answer - tensor.numpy()).max()))
+                worst = float(np.maximum(worst, np.abs(answer.numpy() - tensor.numpy()).max()))
     return worst
+
+
+def check_difference(file: str, difference: float, tolerance: float, rows: int) -> None:
+    """Raises ExportMismatch when a difference exceeds the tolerance or is not a number."""
+    if not difference <= tolerance:
+        raise ExportMismatch(
+            f"{file}: the exported policy differs from the trained one by {difference:.3g} on "
+            f"{rows} recorded observations; evaluation.onnx_tolerance is {tolerance:.3g}. "
+            "Nothing was exported. Are there observations or weights of extreme size?"
+        )
 
 
 def _batch(tensor: Tensor, size: int) -> Tensor:
@@ -230,12 +221,32 @@ def _batch(tensor: Tensor, size: int) -> Tensor:
     return tensor[torch.arange(size) % len(tensor)]
 
 
-def _session(path: Path) -> Any:
+def read_metadata(path: Path) -> dict[str, str]:
+    """What an exported graph says of itself. Raises ConfigError for a file that is no graph."""
+    try:
+        return dict(_session(path).get_modelmeta().custom_metadata_map)
+    except Exception as error:  # onnxruntime has kinds of its own for a damaged file
+        raise ConfigError(f"{path} is no ONNX graph, or is damaged: {str(error).splitlines()[0]}") from error
+
+
+def _runner(path: Path) -> Callable[[dict[str, Tensor]], list[Tensor]]:
+    session = _session(path)
+
+    def run(batch: dict[str, Tensor]) -> list[Tensor]:
+        answers = session.run(None, {name: tensor.numpy() for name, tensor in batch.items()})
+        return [torch.from_numpy(answer) for answer in answers]
+
+    return run
+
+
+def _session(model: Path | bytes) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(
+        model if isinstance(model, bytes) else str(model), options, providers=["CPUExecutionProvider"]
+    )
 
 
 @contextmanager
@@ -250,8 +261,3 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(level)
-
-
-def names_and_sizes(parts: tuple[tuple[str, int], ...]) -> str:
-    """Observation parts as JSON for the metadata: ``[["name", size], …]`` in order."""
-    return json.dumps([[name, size] for name, size in parts])

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from blueprint_tune.config.evaluation_schema import SelectionConfig
 from blueprint_tune.config.policy_schema import PolicyConfig
-from blueprint_tune.config.schema import SelectionConfig
 from blueprint_tune.envs.action_trace import ActionTrace
 from blueprint_tune.envs.base import VecEnv
 from blueprint_tune.learning.together import ALONE, Alone

@@ -11,6 +11,7 @@ from blueprint_tune.mdp.frames import in_frame, lower_end, rotate, rotate_back, 
 from blueprint_tune.mdp.state import Body, Command, Contact, Frame, Joint, Members, Region, SceneState
 from blueprint_tune.mdp.terms import Against, Positive, term
 
+XYZ = ("x", "y", "z")
 _AXES_OFFSET = torch.tensor([1.0, 0.0, 0.0, 0.0, 1.0, 0.0])
 
 
@@ -35,19 +36,19 @@ def _axes_of_products() -> Tensor:
 _AXES_OF_PRODUCTS = _axes_of_products()
 
 
-@term("observation")
+@term("observation", unit="m", frame="world", components=XYZ)
 def relative_position(state: SceneState, a: Frame, b: Frame, scale: float = 1.0) -> Tensor:
     """Vector in metres (times ``scale``) from frame ``a`` to frame ``b`` in world axes, (N, 3)."""
     return (state.position(b) - state.position(a)) * scale
 
 
-@term("observation")
+@term("observation", unit="m", frame="world", components=("z",))
 def frame_height(state: SceneState, frame: Frame, above_m: float = 0.0) -> Tensor:
     """Height of a frame over ``above_m`` in metres, (N, 1)."""
     return state.position(frame)[:, 2:3] - above_m
 
 
-@term("observation")
+@term("observation", frame="world", components=("x_x", "x_y", "x_z", "y_x", "y_y", "y_z"))
 def frame_axes(state: SceneState, frame: Frame) -> Tensor:
     """First two columns of a frame's rotation matrix, (N, 6): continuous, unlike a quaternion.
 
@@ -58,7 +59,7 @@ def frame_axes(state: SceneState, frame: Frame) -> Tensor:
     return torch.addmm(_AXES_OFFSET, products, _AXES_OF_PRODUCTS)
 
 
-@term("observation")
+@term("observation", unit="m", frame="{hole}", components=XYZ)
 def hole_offset(
     state: SceneState, part: Body, hole: Region, scale: float = 1.0, limit: Positive = 1e6
 ) -> Tensor:
@@ -71,7 +72,7 @@ def hole_offset(
     return offset.clamp(-limit, limit)
 
 
-@term("observation")
+@term("observation", frame="{frame}", components=("cos", "sin"))
 def folded_angle(state: SceneState, frame: Frame, of: Frame, axis: str = "z", folds: int = 2) -> Tensor:
     """Angle of an axis of ``of`` about the z axis of ``frame``, times ``folds``: (cos, sin), (N, 2).
 
@@ -87,38 +88,38 @@ def folded_angle(state: SceneState, frame: Frame, of: Frame, axis: str = "z", fo
     return torch.stack([cos, sin], dim=1)
 
 
-@term("observation")
+@term("observation", unit="rad")
 def wrist_turn(state: SceneState, wrist: Joint, joint: Joint, to: Command) -> Tensor:
     """Where the wrist ends, in rad, if it turns a joint to its command in one go from here, (N, 1)."""
     return wrist_end(state, wrist, joint, to).unsqueeze(1)
 
 
-@term("observation")
+@term("observation", unit="m", frame="{of}", components=XYZ)
 def body_size(state: SceneState, of: Body, scale: float = 1.0) -> Tensor:
     """Extents of a role's box along its own axes in metres (times ``scale``), (N, 3)."""
     extents = 2.0 * scale * torch.tensor(of.half_extents)
     return state.scale_of(of.frame).unsqueeze(1) * extents
 
 
-@term("observation")
+@term("observation", unit="m/s", frame="world", components=XYZ)
 def frame_velocity(state: SceneState, frame: Frame, scale: float = 1.0) -> Tensor:
     """Linear velocity of a frame in m/s (times ``scale``), (N, 3)."""
     return state.velocity(frame) * scale
 
 
-@term("observation")
+@term("observation", unit="joint", components="joints")
 def robot_joint_positions(state: SceneState) -> Tensor:
     """Positions of the robot's joints in rad or m, (N, R)."""
     return state.joint_pos[:, : state.num_robot_joints]
 
 
-@term("observation")
+@term("observation", unit="joint/s", components="joints")
 def robot_joint_velocities(state: SceneState, scale: float = 1.0) -> Tensor:
     """Velocities of the robot's joints per second (times ``scale``), (N, R)."""
     return state.joint_vel[:, : state.num_robot_joints] * scale
 
 
-@term("observation")
+@term("observation", unit="joint", components="joints")
 def robot_target_lag(state: SceneState, scale: float = 1.0) -> Tensor:
     """How far the robot's joint targets lead the measured joints, in rad or m (times ``scale``), (N, R)."""
     return (state.joint_targets - state.joint_pos[:, : state.num_robot_joints]) * scale
@@ -130,13 +131,13 @@ def joint_fraction(state: SceneState, joint: Joint) -> Tensor:
     return state.joint_fraction(joint).unsqueeze(1)
 
 
-@term("observation")
+@term("observation", unit="joint")
 def joint_error(state: SceneState, joint: Joint, to: Command, scale: float = 1.0) -> Tensor:
     """Distance of a joint to the commanded fraction of its range in rad or m (times ``scale``), (N, 1)."""
     return state.joint_error(joint, to).unsqueeze(1) * scale
 
 
-@term("observation")
+@term("observation", unit="joint/s")
 def joint_velocity(state: SceneState, joint: Joint) -> Tensor:
     """Velocity of a joint in rad/s or m/s, (N, 1)."""
     return state.joint_velocity(joint).unsqueeze(1)
@@ -148,19 +149,19 @@ def sequence_stage(state: SceneState) -> Tensor:
     return (state.stage / state.order.shape[1]).unsqueeze(1).float()
 
 
-@term("observation")
+@term("observation", components="{role}")
 def whose_turn(state: SceneState, role: Members) -> Tensor:
     """1 in the column of the member whose turn it is, else 0, (N, members)."""
     return torch.nn.functional.one_hot(state.active, role.count).float()
 
 
-@term("observation")
+@term("observation", unit="command")
 def command(state: SceneState, of: Command) -> Tensor:
     """The command as drawn for this episode, (N, d)."""
     return state.commands[of.name]
 
 
-@term("observation")
+@term("observation", components="actions")
 def last_action(state: SceneState) -> Tensor:
     """The policy's previous output, (N, A)."""
     return state.action
@@ -172,7 +173,7 @@ def elapsed_fraction(state: SceneState) -> Tensor:
     return (state.elapsed_steps / state.episode_steps).unsqueeze(1)
 
 
-@term("observation")
+@term("observation", components="{by}")
 def contact_forces(
     state: SceneState, by: Annotated[Contact, Against("what")], saturation_n: Positive = 20.0
 ) -> Tensor:

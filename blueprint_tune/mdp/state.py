@@ -93,7 +93,7 @@ class Catalog:
         members: a role played by several entities -> their names (``item`` -> ``item_0``, ``item_1``).
         regions: a role in which things are put -> half its region's extents in metres.
         boxes: a rigid role -> half its own. outward: a fixture's joint -> what :class:`Joint` says.
-        wrist: the arm's last joint, called ``robot/wrist`` in terms.
+        joint_units: a joint -> rad or m. wrist: the arm's last joint, called ``robot/wrist`` in terms.
         contacts: grows as terms ask for contact forces and is handed to the simulator.
     """
 
@@ -107,6 +107,7 @@ class Catalog:
     regions: dict[str, tuple[float, float, float]] = field(default_factory=dict)
     boxes: dict[str, tuple[float, float, float]] = field(default_factory=dict)
     outward: dict[str, float] = field(default_factory=dict)
+    joint_units: dict[str, str] = field(default_factory=dict)
     wrist: str = ""
 
     def frame(self, name: str, where: str) -> Frame:

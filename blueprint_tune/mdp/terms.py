@@ -43,6 +43,22 @@ Positive = Annotated[float, "positive"]
 """Marks a parameter that must be greater than zero: a length, a force or a tolerance that is divided by."""
 
 
+class Signal(NamedTuple):
+    """What an observation's numbers are, for those who measure them on a robot (``mdp/describe.py``).
+
+    Attributes:
+        unit: before a ``scale`` is applied; ``1`` for plain numbers; ``joint`` or ``joint/s`` for that of the
+            joints read; ``command`` for that of the command read.
+        frame: along whose axes: ``world``, ``{parameter}`` for the frame given there; None without axes.
+        components: a name each; ``joints`` for the robot's, ``actions`` for the policy's, ``{parameter}`` for
+            the bodies or members given there.
+    """
+
+    unit: str
+    frame: str | None
+    components: tuple[str, ...] | str
+
+
 @dataclass(frozen=True)
 class Registered:
     """A term as registered: its function and how much a start must stay away from its condition."""
@@ -50,22 +66,34 @@ class Registered:
     function: TermFunction
     kinds: frozenset[str]
     start_margin: dict[str, float] = field(default_factory=dict)
+    signal: Signal | None = None
 
 
 REGISTRY: dict[str, Registered] = {}
+_CONDITIONS = {"success", "termination"}
+_ALSO = {"condition": _CONDITIONS, "metric": {"metric", "reward", *_CONDITIONS}}
+"""Kinds that several kinds of terms can be used as."""
 
 
-def term(*kinds: str, start_margin: dict[str, float] | None = None) -> Callable[[TermFunction], TermFunction]:
-    """Register a function as a term usable as ``kinds`` (reward, observation, success, termination).
+def term(
+    *kinds: str,
+    start_margin: dict[str, float] | None = None,
+    unit: str = "1",
+    frame: str | None = None,
+    components: tuple[str, ...] | str = (),
+) -> Callable[[TermFunction], TermFunction]:
+    """Register a function as a term usable as ``kinds`` (reward, observation, success, termination, metric).
 
     ``start_margin`` (success terms) is added to the named tolerances when starts are drawn: a start
-    for which the widened condition holds is drawn again.
+    for which the widened condition holds is drawn again. ``unit``, ``frame`` and ``components`` are those of
+    an observation's :class:`Signal`.
     """
+    signal = Signal(unit, frame, components) if "observation" in kinds else None
 
     def register(function: TermFunction) -> TermFunction:
         name = function.__name__
         assert name not in REGISTRY, name
-        REGISTRY[name] = Registered(function, frozenset(kinds), start_margin or {})
+        REGISTRY[name] = Registered(function, frozenset(kinds), start_margin or {}, signal)
         return function
 
     return register
@@ -132,7 +160,7 @@ def _widened(value: Any) -> Any:
 
 def _fits(registered: Registered, kind: str) -> bool:
     """Whether a term can be used as a kind; a condition is whatever can mean success or an end."""
-    return bool(registered.kinds & ({"success", "termination"} if kind == "condition" else {kind}))
+    return bool(registered.kinds & _ALSO.get(kind, {kind}))
 
 
 def _usable(kind: str) -> list[str]:

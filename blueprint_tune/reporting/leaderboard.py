@@ -38,6 +38,7 @@ def render_leaderboard(board: Mapping[str, Any], folder: Path | None = None) -> 
             shared=shared_place(rows),
             costs=cost_columns(rows),
             result=result,
+            state=state,
             trials=trials,
             cost=cost,
             compared=any(row["change"] for row in rows),
@@ -89,6 +90,11 @@ def result(row: Mapping[str, Any]) -> str:
     return MISSING if row["best"] is None else f"{percent(row['best'])} so far"
 
 
+def state(row: Mapping[str, Any]) -> str:
+    """The experiment's state; of a finished one that serves, that it is the champion."""
+    return "champion" if row.get("champion") else str(row["state"])
+
+
 def trials(row: Mapping[str, Any]) -> str:
     """ "3 completed, 5 stopped"."""
     return ", ".join(f"{n} {status}" for status, n in row["trials"].items() if n)
@@ -107,4 +113,6 @@ def counts(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
 
 
 def _link(report: str, folder: Path | None) -> str:
+    if "://" in report:
+        return report
     return Path(report).as_uri() if folder is None else Path(os.path.relpath(report, folder)).as_posix()

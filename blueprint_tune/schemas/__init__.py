@@ -8,6 +8,8 @@ from typing import Any
 
 SCHEMAS = {
     "benchmark_report.json": "benchmark_report",
+    "champion.json": "champion",
+    "decisions/*.json": "decision",
     "eval_config.json": "eval_config",
     "eval_results.json": "eval_results",
     "final_metrics.json": "final_metrics",

@@ -74,7 +74,7 @@ class Simulator(ABC):
         free_bodies: names of the bodies that move freely.
         nominal: starts with nothing randomised, the settled scene and the robot at its start pose; several
             of them where a policy spreads that pose.
-        joint_limits: (J, 2) rad or m.
+        joint_limits: (J, 2) rad or m. sliding: (R,) which of ``robot_joints`` slide; the others turn.
         exact_state: whether load_state(save_state()) continues bit for bit.
     """
 
@@ -87,6 +87,7 @@ class Simulator(ABC):
     free_bodies: tuple[str, ...]
     nominal: Starts
     joint_limits: Floats
+    sliding: NDArray[np.bool_]
     exact_state: bool
 
     @abstractmethod

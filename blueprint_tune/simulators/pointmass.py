@@ -46,6 +46,8 @@ class PointmassSimulator(Simulator):
         self.free_bodies = tuple(entity.id for entity in task.free)
         self._task, self._gantry = task, Gantry(task, num_envs)
         self.joint_limits = self._gantry.limits
+        fingers = len(self.robot_joints) - len(task.robot.chain)
+        self.sliding = np.repeat([False, True], [len(task.robot.chain), fingers])
         count = len(task.free)
         self.nominal = Starts(
             joint_pos=self._gantry.home[None].copy(),

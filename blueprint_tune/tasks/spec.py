@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from blueprint_tune.config.paths import assets_dir
+from blueprint_tune.config.physics_schema import PhysicsConfig
 from blueprint_tune.config.policy_schema import PolicyConfig
-from blueprint_tune.config.schema import ExperimentConfig, PhysicsConfig, RobotConfig, SceneConfig
+from blueprint_tune.config.schema import ExperimentConfig, RobotConfig, SceneConfig
 from blueprint_tune.errors import ConfigError, ManifestError, TaskPackageError, nearest
 from blueprint_tune.tasks.geometry import Floats
 from blueprint_tune.tasks.layout import Layout, lay_out
@@ -157,9 +158,21 @@ def catalog(task: TaskSpec) -> Catalog:
             for role, entity in task.roles.items()
             if task.kinds[role] == "articulated" and entity.joint is not None
         },
+        joint_units=_joint_units(task),
         wrist=robot.arm_joints[-1],
         boxes={r: _half_of(e.size) for r, e in task.roles.items() if task.kinds[r] == "rigid"},
     )
+
+
+def _joint_units(task: TaskSpec) -> dict[str, str]:
+    """Joint -> rad or m: fingers and the base along x and y slide, arms turn, fixtures say."""
+    robot = task.robot
+    sliding = {*robot.base_joints[:2], *(robot.hand.joints if robot.hand else ())}
+    units = {name: "m" if name in sliding else "rad" for name in robot.joints}
+    for role, entity in task.roles.items():
+        if entity.joint is not None:
+            units[f"{role}/joint"] = "m" if entity.joint.kind == "prismatic" else "rad"
+    return units
 
 
 def _half(entity: Entity) -> tuple[float, float, float]:

@@ -1,22 +1,24 @@
-"""A trial's checkpoints on disk: which there are, which of them is the newest that can be read.
+"""A trial's checkpoints on disk: which there are, which of them is the newest that is as it was written.
 
-Beside the training state each folder holds what Ray would have to know about it. Ray's own list of
-checkpoints is as old as its last snapshot, so after a kill -9 the disk knows more.
+Beside the training state each folder holds the digests of its files and what Ray would have to know about it.
+Ray's own list of checkpoints is as old as its last snapshot, so after a kill -9 the disk knows more.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from blueprint_tune.errors import CheckpointDamaged, ObjectNotFound
-from blueprint_tune.tuning.records import CHECKPOINT_FILE, write_json
+from blueprint_tune.storage.digests import sealed_json, sha256, unsealed_json
+from blueprint_tune.tuning.records import CHECKPOINT_FILE, replace_text
 
 REACHED_FILE = "reached.json"
-"""Written after the training state: a folder without it is not whole."""
+"""Written last, with the digests of the other files: a folder without it is not whole."""
 T = TypeVar("T")
 
 
@@ -37,16 +39,30 @@ class Reached:
 
 
 def write_reached(folder: Path, reached: Reached) -> None:
-    """Mark a checkpoint as whole."""
-    write_json(folder / REACHED_FILE, asdict(reached))
+    """Mark a checkpoint as whole, and note what each of its files is."""
+    others = sorted(file for file in folder.iterdir() if file.is_file() and file.name != REACHED_FILE)
+    files = {file.name: sha256(file.read_bytes()) for file in others}
+    replace_text(folder / REACHED_FILE, sealed_json({**asdict(reached), "files": files}))
 
 
-def read_reached(folder: Path) -> Reached | None:
-    """What :func:`write_reached` wrote; None where a checkpoint is not whole."""
+def read_reached(folder: Path) -> Reached:
+    """What :func:`write_reached` wrote.
+
+    Raises CheckpointDamaged naming what is missing or not as it was written, to a single bit.
+    """
     try:
-        return Reached(**json.loads((folder / REACHED_FILE).read_text()))
+        text = (folder / REACHED_FILE).read_bytes().decode()  # read_text would mend line ends
+        document = unsealed_json(text)
+        if document is None:  # as checkpoints were marked before their files were noted
+            return Reached(**json.loads(text))
+        for name, digest in document.pop("files").items():
+            if not (folder / name).is_file() or sha256((folder / name).read_bytes()) != digest:
+                raise CheckpointDamaged(f"Checkpoint {folder} is damaged: {name} is not what was written.")
+        return Reached(**document)
+    except FileNotFoundError:
+        raise CheckpointDamaged(f"Checkpoint {folder} is not whole: it has no {REACHED_FILE}.") from None
     except (OSError, ValueError, TypeError):
-        return None
+        raise CheckpointDamaged(f"Checkpoint {folder} is damaged: {REACHED_FILE} cannot be read.") from None
 
 
 def whole(trial_dir: Path) -> dict[Path, Reached]:
@@ -56,8 +72,11 @@ def whole(trial_dir: Path) -> dict[Path, Reached]:
     """
     paths = [path for path in trial_dir.glob("checkpoint_*") if (path / REACHED_FILE).exists()]
     paths.sort(key=lambda path: ((path / REACHED_FILE).stat().st_mtime_ns, path.name))
-    found = {path: read_reached(path) for path in paths}
-    return {path: reached for path, reached in found.items() if reached is not None}
+    found = {}
+    for path in paths:
+        with suppress(CheckpointDamaged):
+            found[path] = read_reached(path)
+    return found
 
 
 def ending(trial_dir: Path) -> tuple[Path, Reached] | None:
@@ -70,12 +89,10 @@ def newest(folder: Path, read: Callable[[Path], T]) -> tuple[Path, Reached, T]:
 
     Raises CheckpointDamaged if there is none, and what else ``read`` raises.
     """
-    why = f"Checkpoint {folder} is not whole."
+    why = ""
     for candidate in _back_from(folder):
-        reached = read_reached(candidate)
         try:
-            if reached is not None:
-                return candidate, reached, read(candidate / CHECKPOINT_FILE)
+            return candidate, read_reached(candidate), read(candidate / CHECKPOINT_FILE)
         except (CheckpointDamaged, ObjectNotFound) as error:
             why = str(error) if candidate == folder else why
     raise CheckpointDamaged(why)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from blueprint_tune.errors import BlueprintTuneError
@@ -24,31 +25,41 @@ OUTCOME_FILE = "outcome.json"
 """In the evaluation folder, written last: the stages after the search are done."""
 _POLL_S = 1.0
 _STAGES = (
-    ("prepare", "building the scene for the evaluation", 0.2),
+    ("prepare", "building the scene for the evaluation", 0.15),
+    ("reevaluate", "letting the best trials play again", 0.1),
     ("picture", "drawing the scene", 0.02),
-    ("benchmark", "evaluating the best policy on fixed seeds", 0.2),
+    ("benchmark", "evaluating the best policy on fixed seeds", 0.15),
     ("video", "filming the best policy", 0.1),
-    ("baselines", "evaluating the baselines", 0.2),
-    ("export", "exporting to ONNX", 0.1),
-    ("onnx_benchmark", "evaluating the ONNX policy", 0.15),
+    ("baselines", "evaluating the baselines", 0.15),
+    ("export", "exporting to ONNX", 0.07),
+    ("onnx_benchmark", "evaluating the ONNX policy", 0.08),
+    ("robustness", "evaluating it in a perturbed world", 0.15),
     ("documents", "writing the evaluation", 0.03),
 )
 """Method, what the terminal says, and its share of the time of all."""
 
 
 def prove(
-    job: Job, folder: ExperimentFolder, progress: Progress, cpus: float, expected_s: float
+    job: Job,
+    folder: ExperimentFolder,
+    progress: Progress,
+    cpus: float,
+    expected_s: float,
+    rivals: Sequence[Job] = (),
+    eligible: int = 1,
 ) -> dict[str, Any]:
     """Run all stages on the connected Ray; returns what they found, ``timings_s`` and ``cpus`` among it.
 
-    They run on this machine, where the experiment's folder is, whatever nodes there are.
+    They run on this machine, where the experiment's folder is, whatever nodes there are. ``rivals`` play
+    again beside ``job``, and one of the first ``eligible`` goes on (``reevaluated``: trial -> its rate).
     Raises the BlueprintTuneError that a stage raised.
     """
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    finalist = ray.remote(Finalist).options(num_cpus=cpus, scheduling_strategy=here).remote(job)
+    process = ray.remote(Finalist).options(num_cpus=cpus, scheduling_strategy=here)
+    finalist = process.remote(job, rivals, eligible)
     outcome: dict[str, Any] = {}
     timings: dict[str, float] = {}
     left = expected_s

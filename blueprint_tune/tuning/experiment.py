@@ -17,6 +17,7 @@ from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.config.sweep_checks import pauses_trials
 from blueprint_tune.errors import BlueprintTuneError
 from blueprint_tune.reporting.curves import SUCCESS
+from blueprint_tune.reporting.sinks.sinks import Sinks
 from blueprint_tune.tuning import checkpoints, schedulers
 from blueprint_tune.tuning.callbacks import Feed, Recorder
 from blueprint_tune.tuning.failures import FailureLog, read_failures
@@ -31,12 +32,12 @@ from blueprint_tune.tuning.records import (
     TrialRecord,
     best_report,
     load_records,
+    ranking,
     read_reports,
     reason,
     save_records,
     scores_at,
     trial_number,
-    winner,
 )
 from blueprint_tune.tuning.resources import Shape, check_saved, restorable, save_shape, saved_shape, shape
 from blueprint_tune.tuning.session import RaySession
@@ -53,10 +54,16 @@ class ExperimentInterrupted(KeyboardInterrupt):
 
 
 def run_search(
-    cfg: ExperimentConfig, space: Space, folder: ExperimentFolder, session: RaySession, progress: Progress
+    cfg: ExperimentConfig,
+    space: Space,
+    folder: ExperimentFolder,
+    session: RaySession,
+    progress: Progress,
+    sinks: Sinks | None = None,
 ) -> tuple[TrialRecord, ...]:
     """Train all trials, or those an interrupted search has left; returns one record a trial.
 
+    ``sinks`` are told every report.
     Raises ExperimentInterrupted after Ctrl-C, BlueprintTuneError if no trial came to a report,
     ConfigError for a scheduler, searcher or distribution that cannot be made.
     """
@@ -77,7 +84,7 @@ def run_search(
     watchdog = Watchdog(cfg.sweep.watchdog_s, cfg.budget.report_env_steps)
     failures = FailureLog(cfg, folder.trials, progress, watchdog.verdict, fit.ranks)
     feed = Feed(progress, SUCCESS, cfg.budget.env_steps)
-    recorder = Recorder(folder.trials, cfg.logger.tensorboard, progress.elapsed_s)
+    recorder = Recorder(folder.trials, cfg.logger.tensorboard, progress.elapsed_s, sinks)
     tuner = _tuner(cfg, distributions, folder, fit, [watchdog, failures, feed, recorder])
     busy = max(1, min(machines.cpus, int(fit.concurrent * fit.cpus_per_trial)))
     progress.begin_search(Forecast(cfg, num_trials, busy))
@@ -214,9 +221,10 @@ def _conclude(
         reasons = "\n".join(f"  trial {r.index}: {r.error or late}" for r in records)
         many = "The trial failed" if len(records) == 1 else f"All {len(records)} trials failed"
         raise BlueprintTuneError(f"{many}:\n{reasons}\nRay's own account is in {folder.log}.")
-    best = winner(cfg, records)
+    again = cfg.evaluation.reevaluation
+    best = ranking(cfg, records)[: 1 if again == "off" else again.trials]
     for record in records:
-        if record.trial_id != best.trial_id:
+        if record not in best:
             for path in (folder.trials / record.trial_id).glob("checkpoint_*"):
                 if record.checkpoint is None or path != folder.path / record.checkpoint:
                     shutil.rmtree(path, ignore_errors=True)

@@ -113,11 +113,20 @@ def rungs(cfg: ExperimentConfig) -> list[float]:
 
 def benchmark_steps(cfg: ExperimentConfig) -> int:
     """Env steps that the evaluation after the search takes."""
-    episodes = len(cfg.evaluation.seeds) * cfg.evaluation.episodes_per_seed
-    passes = -(-episodes // cfg.backend.num_envs)
+    evaluation, num_envs = cfg.evaluation, cfg.backend.num_envs
     step_s = cfg.physics.dt_s * cfg.physics.substeps * cfg.policy.action_repeat
-    runs = _BENCHMARK_RUNS if cfg.evaluation.baselines else _BENCHMARK_RUNS - 2
-    return runs * passes * cfg.backend.num_envs * max(1, round(cfg.policy.episode_s / step_s))
+    runs = _BENCHMARK_RUNS if evaluation.baselines else _BENCHMARK_RUNS - 2
+    passes = runs * _passes(len(evaluation.seeds) * evaluation.episodes_per_seed, num_envs)
+    if (world := evaluation.robustness) != "off":
+        rows = len(world.friction) + len(world.mass) + len(world.action_delay) + len(world.observation_noise)
+        passes += rows * _passes(len(evaluation.seeds) * world.episodes_per_seed, num_envs)
+    if (again := evaluation.reevaluation) != "off" and cfg.sweep.num_samples > 1:
+        passes += min(again.trials, cfg.sweep.num_samples) * _passes(again.episodes, num_envs)
+    return passes * num_envs * max(1, round(cfg.policy.episode_s / step_s))
+
+
+def _passes(episodes: int, num_envs: int) -> int:
+    return -(-episodes // num_envs)
 
 
 def closing_s(cfg: ExperimentConfig, steps_per_s: float | None) -> float:

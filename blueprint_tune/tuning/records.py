@@ -38,6 +38,7 @@ class TrialRecord:
         scores: metric -> value of all tuned metrics at the best report, smoothed likewise.
         failures: what went wrong on its way, also what a restart got over, a sentence each.
         not_comparable: why it cannot be compared with the others; None if it can.
+        reevaluated: success when it played again, as one of the best; None if it did not, or may not win.
     """
 
     trial_id: str
@@ -52,6 +53,7 @@ class TrialRecord:
     scores: dict[str, float] = field(default_factory=dict)
     failures: tuple[str, ...] = ()
     not_comparable: str | None = None
+    reevaluated: float | None = None
 
     @property
     def checkpoint(self) -> str | None:
@@ -162,9 +164,23 @@ def best_trial(
 
 
 def winner(cfg: ExperimentConfig, records: Sequence[TrialRecord]) -> TrialRecord:
-    """The trial whose policy goes on, by the sweep's metrics."""
+    """The trial whose policy goes on: the best when the best played again, else by the sweep's metrics."""
+    again = [record for record in ranking(cfg, records) if record.reevaluated is not None]
+    if again:
+        return max(again, key=lambda record: record.reevaluated or 0.0)  # the first of equals
     sweep = cfg.sweep
     return best_trial(records, sweep.modes, sweep.metrics, sweep.tie_within)
+
+
+def ranking(cfg: ExperimentConfig, records: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """The trials that can be compared and have a checkpoint, the best by the sweep's metrics first."""
+    sweep, ranked = cfg.sweep, list[TrialRecord]()
+    left = [r for r in records if r.checkpoint is not None and r.score is not None]
+    left = [r for r in left if r.not_comparable is None] or left
+    while left:
+        ranked.append(best_trial(left, sweep.modes, sweep.metrics, sweep.tie_within))
+        left.remove(ranked[-1])
+    return ranked
 
 
 def reason(error: BaseException | str | None) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from blueprint_tune.config.compose import to_dict
 from blueprint_tune.config.schema import ExperimentConfig
+from blueprint_tune.config.searchspace import SEED
 from blueprint_tune.config.suggest import join_problems, lookup
 from blueprint_tune.config.sweep_checks import TIME, is_population, pauses_trials
 from blueprint_tune.config.validate import is_new_event
@@ -42,14 +43,25 @@ def default_point(cfg: ExperimentConfig, space: Mapping[str, Any]) -> dict[str, 
     return {key: _opaque(value) for key, value in values.items()}
 
 
+def default_points(cfg: ExperimentConfig, space: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What the first trials run: the composed settings, once, or with a seed of its own each."""
+    first = default_point(cfg, space)
+    return [first, *({**first, SEED: cfg.seed + k} for k in range(1, _repeats(cfg) + 1))]
+
+
+def _repeats(cfg: ExperimentConfig) -> int:
+    """Trials that repeat trial 0, to find out what chance does."""
+    return (cfg.evaluation.noise_floor or 1) - 1
+
+
 def trial_count(cfg: ExperimentConfig, space: Mapping[str, Any]) -> int:
-    """Trials the search will have: samples by grid points, and trial 0 beside a grid."""
-    return cfg.sweep.num_samples * _grid_points(space) + _extra_sample(cfg, space)
+    """Trials the search will have: samples by grid points, trial 0 beside a grid, repeats of trial 0."""
+    return cfg.sweep.num_samples * _grid_points(space) + _extra_sample(cfg, space) + _repeats(cfg)
 
 
 def num_samples(cfg: ExperimentConfig, space: Mapping[str, Any]) -> int:
     """What Ray calls ``num_samples``; trial 0 takes one of them, which must not be a whole grid."""
-    return cfg.sweep.num_samples + _extra_sample(cfg, space)
+    return cfg.sweep.num_samples + _extra_sample(cfg, space) + _repeats(cfg)
 
 
 def make_scheduler(cfg: ExperimentConfig, space: Mapping[str, Any]) -> Any:
@@ -70,7 +82,7 @@ def make_scheduler(cfg: ExperimentConfig, space: Mapping[str, Any]) -> Any:
 
 def make_searcher(cfg: ExperimentConfig, space: Mapping[str, Any], concurrent: int) -> Any:
     """The searcher of ``sweep.searcher`` (null: random and grid sampling), seeded, default settings first."""
-    first = [default_point(cfg, space)] if space and cfg.sweep.default_settings_first else None
+    first = default_points(cfg, space) if space and cfg.sweep.default_settings_first else None
     if cfg.sweep.searcher is None:
         from ray.tune.search.basic_variant import BasicVariantGenerator
 

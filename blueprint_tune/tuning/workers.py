@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blueprint_tune.config.compose import apply_overrides, to_config
+from blueprint_tune.config.identity import task_digest
 from blueprint_tune.errors import ExportMismatch
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from blueprint_tune.evaluation.benchmark import BenchmarkResult
-    from blueprint_tune.export.bundle import PolicyFacts
+    from blueprint_tune.evaluation.robustness import Perturbed
+    from blueprint_tune.export.contract import PolicyFacts
 
 PICTURE_FILE, VIDEO_FILE = "scene.png", "policy.gif"
 
@@ -27,6 +31,9 @@ class Job:
         policy_name, eval_id, timestamp: for the documents. summary: the document ``training_summary.json``.
         updates, env_steps, training_time_s: at the checkpoint. input_hash, content_hash: of the experiment.
         num_threads: of physics.
+        trial_id: Ray's. selection_rate: what the trial was compared by, if that is its success.
+        repeats_default: it runs the default settings with a seed of its own.
+        incumbent: the document ``eval_results.json`` of the policy promoted last, to be compared with.
     """
 
     config: Mapping[str, Any]
@@ -45,31 +52,63 @@ class Job:
     input_hash: str
     content_hash: str
     num_threads: int
+    trial_id: str = ""
+    selection_rate: float | None = None
+    repeats_default: bool = False
+    incumbent: Mapping[str, Any] | None = None
 
 
 class Finalist:
     """Holds the scene and the best policy; methods are called in the order they stand here."""
 
-    def __init__(self, job: Job) -> None:
-        self._job = job
+    def __init__(self, job: Job, rivals: Sequence[Job] = (), eligible: int = 1) -> None:
+        """``job``: of the trial that the selection puts first. ``rivals``: those that play again beside it.
+
+        The first ``eligible`` of all of them may win; the others are there to be compared with.
+        """
+        self._job, self._jobs, self._eligible = job, (job, *rivals), eligible
 
     def prepare(self) -> dict[str, Any]:
         """Build the environment of the task as its file states it, and load the policy."""
         import torch
 
         from blueprint_tune.envs.factory import make_env
-        from blueprint_tune.learning.agents import load_policy
+        from blueprint_tune.evaluation.winner import Candidate
 
         base = to_config(self._job.config)
         self._cfg = apply_overrides(base, self._job.sample)
         torch.set_num_threads(self._cfg.agent.torch_threads)
         # the number of environments may have been halved because more do not fit into memory
         self._env = make_env(replace(base, backend=self._cfg.backend), self._job.num_threads)
-        self._policy = load_policy(
-            Path(self._job.checkpoint), self._cfg, self._env.num_observations, self._env.num_actions
-        )
+        self._policy = self._load(self._job)
+        self._candidates = [
+            Candidate(job.trial_id, job.selection_rate, job.repeats_default, None) for job in self._jobs
+        ]
+        self._robustness: tuple[Perturbed, ...] = ()
         self._baselines: dict[str, BenchmarkResult] = {}
         return {"max_episode_steps": self._env.max_episode_steps, "control_dt_s": self._env.control_dt_s}
+
+    def _load(self, job: Job) -> nn.Module:
+        from blueprint_tune.learning.agents import load_policy
+
+        cfg = apply_overrides(to_config(job.config), job.sample)
+        return load_policy(Path(job.checkpoint), cfg, self._env.num_observations, self._env.num_actions)
+
+    def reevaluate(self) -> dict[str, Any]:
+        """Let the best trials play again, from starts of their own; from here on the best of them is it."""
+        from blueprint_tune.evaluation.benchmark import run_benchmark
+        from blueprint_tune.evaluation.winner import chosen
+
+        again = self._cfg.evaluation.reevaluation
+        if again == "off" or len(self._jobs) == 1:
+            return {"reevaluated": {}}
+        for number, job in enumerate(self._jobs):
+            result = run_benchmark(self._env, self._load(job), [again.seed], again.episodes, 0)
+            self._candidates[number] = replace(self._candidates[number], success=result.success)
+        self._job = self._jobs[chosen(self._candidates, self._eligible)]
+        self._cfg = apply_overrides(to_config(self._job.config), self._job.sample)
+        self._policy = self._load(self._job)
+        return {"reevaluated": {candidate.trial_id: candidate.rate for candidate in self._candidates}}
 
     def picture(self) -> dict[str, Any]:
         """Draw the scene; a machine that cannot draw gives the reason instead."""
@@ -94,7 +133,9 @@ class Finalist:
         from blueprint_tune.evaluation.statistics import wilson_interval
 
         evaluation = self._cfg.evaluation
-        self._result = run_benchmark(self._env, self._policy, evaluation.seeds, evaluation.episodes_per_seed)
+        self._result = run_benchmark(
+            self._env, self._policy, evaluation.seeds, evaluation.episodes_per_seed, measured=True
+        )
         result = self._result
         return {
             "episodes": result.num_episodes,
@@ -133,9 +174,7 @@ class Finalist:
         import torch
 
         from blueprint_tune.export.bundle import write_bundle
-        from blueprint_tune.export.onnx import joint_targets
 
-        joints = joint_targets(self._cfg.policy.actions, self._cfg.robot, self._env.simulator.joint_limits)
         bundle = write_bundle(
             Path(self._job.bundle_dir),
             self._policy,
@@ -143,38 +182,59 @@ class Finalist:
             self._cfg,
             self._facts(),
             {**self._job.summary, "benchmark_success_rate": self._result.success_rate},
-            joints,
+            self._cfg.export.formats,
         )
-        return {"onnx_difference": bundle.onnx_difference}
+        return {"onnx_difference": bundle.config["onnx"]["max_abs_difference"]}
 
     def onnx_benchmark(self) -> dict[str, Any]:
-        """The exported policy drives the simulator. Raises ExportMismatch if it is clearly worse or better.
+        """The bundle's graph drives the simulator. Raises ExportMismatch if it is clearly worse or better.
 
-        Contact physics amplifies differences of the last digit, so single episodes may end otherwise; the
-        rates' 95 % intervals must overlap.
+        Contact physics amplifies differences of the last digit, so single episodes may end otherwise; its
+        success rate must lie within the 95 % interval of the trained policy's.
         """
         from blueprint_tune.evaluation.benchmark import run_benchmark
         from blueprint_tune.evaluation.statistics import wilson_interval
-        from blueprint_tune.export.onnx import OnnxPolicy
+        from blueprint_tune.export.loading import load_bundle
 
         evaluation, ours = self._cfg.evaluation, self._result
-        policy = OnnxPolicy(Path(self._job.bundle_dir) / "policy.onnx")
+        policy = load_bundle(Path(self._job.bundle_dir)).onnx_policy()
         theirs = run_benchmark(
             self._env, policy, evaluation.seeds, evaluation.episodes_per_seed, max_observations=0
         )
         low, high = wilson_interval(ours.successes, ours.num_episodes)
-        other_low, other_high = wilson_interval(theirs.successes, theirs.num_episodes)
-        if other_high < low or other_low > high:
+        if not low <= theirs.success_rate <= high:
             raise ExportMismatch(
                 f"policy.onnx succeeds in {theirs.success_rate:.0%} of the benchmark's episodes, the trained "
-                f"policy in {ours.success_rate:.0%}, although both gave the same actions on recorded "
-                "observations. Nothing is published."
+                f"policy in {ours.success_rate:.0%} ({low:.0%} to {high:.0%} with 95 %), although both gave "
+                "the same actions on recorded observations. Nothing is published."
             )
         return {"onnx_success_rate": theirs.success_rate}
 
+    def robustness(self) -> dict[str, Any]:
+        """Success under perturbations of the task, unless that is off."""
+        from blueprint_tune.evaluation.robustness import run_robustness
+
+        config, task = self._cfg.evaluation.robustness, self._env.task
+        if config != "off":
+            self._robustness = run_robustness(
+                self._env,
+                self._env.policy,
+                self._policy,
+                self._result,
+                config,
+                [entity.id for entity in task.loose],
+                [entity.id for entity in task.free],
+            )
+        return {}
+
     def documents(self) -> dict[str, Any]:
         """Write the evaluation's documents."""
-        from blueprint_tune.evaluation.documents import EvaluationId, evaluation_documents, write_documents
+        from blueprint_tune.evaluation.documents import (
+            Beside,
+            EvaluationId,
+            evaluation_documents,
+            write_documents,
+        )
 
         job = self._job
         identity = EvaluationId(
@@ -185,22 +245,33 @@ class Finalist:
             robot_type=self._cfg.robot.name,
             policy_checkpoint="checkpoint_final.pt",
             timestamp=job.timestamp,
+            task_digest=task_digest(job.config, self._env.task.scene.digest),
         )
-        write_documents(
-            Path(job.evaluation_dir), evaluation_documents(identity, self._result, self._baselines)
-        )
+        beside = Beside(self._baselines, self._robustness, self._selection(), job.incumbent)
+        write_documents(Path(job.evaluation_dir), evaluation_documents(identity, self._result, beside))
         self._env.close()
         return {}
 
+    def _selection(self) -> dict[str, Any]:
+        from blueprint_tune.evaluation.winner import selection_document
+
+        again = self._cfg.evaluation.reevaluation
+        seeds = [] if again == "off" else [again.seed]
+        winner = self._jobs.index(self._job)
+        return selection_document(self._candidates, winner, seeds, self._result.success_rate)
+
     def _facts(self) -> PolicyFacts:
-        from blueprint_tune.export.bundle import PolicyFacts
+        from blueprint_tune.export.contract import PolicyFacts, joint_facts
 
         job, env = self._job, self._env
         return PolicyFacts(
             policy_name=job.policy_name,
             job_id=job.name,
-            observation_names=env.observation_names,
+            observations=env.describe_observations(),
             action_names=env.action_names,
+            joints=joint_facts(env.simulator.state.catalog, env.simulator.joint_limits),
+            robot_base=env.task.robot_base,
+            roles={role: entity.id for role, entity in env.task.roles.items()},
             control_dt_s=env.control_dt_s,
             updates=job.updates,
             env_steps=job.env_steps,

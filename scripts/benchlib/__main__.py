@@ -17,8 +17,10 @@ COMMANDS = {
     "learning": "train and evaluate every policy type on several seeds; goes on where it stopped",
     "startup": "start-up times, trial switch, memory",
     "sweeps": "trial switch, overhead of a trial, driver memory, restart after kill -9",
+    "integrity": "damage checkpoints and bundles at random places; whether it is noticed",
     "package-fuzz": "thousands of damaged task packages through the reader",
     "storage": "break uploads into emulated buckets a thousand times, and let claims race",
+    "search": "a sweep of half an hour against the default settings, both on fresh seeds",
     "readme": "put the measured table into README.md",
     "policies": "write docs/policies.md: pictures, roles, success, rewards and learning curves",
 }

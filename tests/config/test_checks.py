@@ -53,6 +53,20 @@ def broken(config: ExperimentConfig, changes: dict[str, Any]) -> list[str]:
         ({"policy.episode_s": 0.01}, ["policy.episode_s=0.01 is shorter than one env step", "0.048 s"]),
         ({"evaluation.seeds": [1, 1]}, ["evaluation.seeds=[1, 1] names a seed twice"]),
         ({"evaluation.selection.seed": 42}, ["evaluation.selection.seed=42 is one of evaluation.seeds"]),
+        ({"evaluation.reevaluation.seed": 123}, ["evaluation.reevaluation.seed=123 is also a seed of"]),
+        ({"evaluation.reevaluation.seed": 90001}, ["evaluation.reevaluation.seed=90001 is also a seed of"]),
+        (
+            {"evaluation.noise_floor": 3, "evaluation.reevaluation": "off"},
+            ["evaluation.noise_floor=3", "leave evaluation.reevaluation on"],
+        ),
+        (
+            {"evaluation.noise_floor": 3, "sweep.default_settings_first": False},
+            ["evaluation.noise_floor=3", "sweep.default_settings_first=true"],
+        ),
+        (
+            {"evaluation.noise_floor": 3, "sweep.metric": "eval/action_smoothness"},
+            ["is about success", "sweep.metric=eval/success_rate"],
+        ),
     ],
 )
 def test_a_broken_rule_is_told_with_both_values_and_a_way_out(

@@ -10,9 +10,15 @@ from typing import Any
 import pytest
 
 from blueprint_tune.config import identity, paths
-from blueprint_tune.config.identity import changed_since, content_hash, input_hash, provenance
+from blueprint_tune.config.identity import (
+    changed_since,
+    content_hash,
+    input_hash,
+    provenance,
+    task_digest,
+)
 from blueprint_tune.config.schema import ExperimentConfig
-from blueprint_tune.config.validate import apply_overrides
+from blueprint_tune.config.validate import apply_overrides, to_dict
 
 DIGEST = "0" * 64
 
@@ -38,6 +44,8 @@ def test_a_hash_is_twelve_hex_digits_and_repeats(config: ExperimentConfig) -> No
         {"logger__progress": "off"},
         {"cluster__address": "10.0.0.1:6379"},
         {"scene__manifest": "/a/copy/of/the/manifest.json"},
+        {"evaluation__gates__min_success_rate": 0.9},
+        {"evaluation__promote": True},
     ],
 )
 def test_where_and_how_a_run_happens_is_not_the_question(
@@ -157,3 +165,24 @@ def test_provenance_of_a_checkout_and_of_a_package(tmp_path: Path, monkeypatch: 
     (package / "cli.py").write_text("x = 2\n")
     assert provenance()["git_dirty"] is True
     assert provenance()["code_digest"] != clean["code_digest"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "same"),
+    [
+        ({"agent.learning_rate": 1e-3}, True),
+        ({"policy.rewards.success.weight": 3.0}, True),
+        ({"evaluation.seeds": "[7]"}, True),
+        ({"scene.manifest": "/a/copy/of/the/manifest.json"}, True),
+        ({"policy.success.hold_s": 0.1}, False),
+        ({"policy.episode_s": 3.0}, False),
+        ({"physics.substeps": 4}, False),
+        ({"backend.name": "pointmass"}, False),
+    ],
+)
+def test_what_decides_how_episodes_start_and_end_has_a_digest(
+    config: ExperimentConfig, changes: dict[str, Any], same: bool
+) -> None:
+    changed = to_dict(apply_overrides(config, changes))
+    assert (task_digest(changed, DIGEST) == task_digest(to_dict(config), DIGEST)) is same
+    assert task_digest(changed, "1" * 64) != task_digest(changed, DIGEST)

@@ -134,6 +134,7 @@ def test_names_limits_and_nominal_start_agree(make: Make, policy: str) -> None:
     assert (low <= nominal.joint_pos).all() and (nominal.joint_pos <= high).all()
     np.testing.assert_allclose(simulator.state.joint_limits, simulator.joint_limits, rtol=1e-6)
     assert simulator.physics_dt_s == 0.008
+    assert simulator.sliding.tolist() == [False] * 7 + [True] * 2, "arm joints turn, fingers slide"
 
 
 @pytest.mark.parametrize("policy", POLICIES)

@@ -137,6 +137,16 @@ def test_joints_scales_choices_and_numbers(pick_task: TaskSpec, drawer_task: Tas
     assert abs(np.corrcoef(starts.mass_scale[:, 0], starts.friction_scale[:, 0])[0, 1]) < 0.12
 
 
+def test_a_factor_multiplies_what_other_events_have_drawn(pick_task: TaskSpec) -> None:
+    grip = {"kind": "friction_scale", "role": "target", "range": [0.9, 1.1]}
+    before = drawn(pick_task, events={"grip": grip}).starts
+    factors = {name: {"kind": name, "factor": 0.5} for name in ("friction_factor", "mass_factor")}
+    after = drawn(pick_task, events={"grip": grip, **factors}).starts
+    np.testing.assert_array_equal(after.friction_scale, 0.5 * before.friction_scale)
+    np.testing.assert_array_equal(after.mass_scale, 0.5 * before.mass_scale)
+    np.testing.assert_array_equal(after.body_pos, before.body_pos)
+
+
 def test_the_solver_is_drawn_around_the_profile_and_within_its_ranges(pick_task: TaskSpec) -> None:
     """manipulation_standard: 8 ms and 16 iterations; noise of 15 % and 4; ranges 6 … 12 ms and 12 … 24."""
     starts = drawn(pick_task, events={"solver": {"kind": "solver"}}).starts
@@ -209,6 +219,12 @@ BOX = {"near": "target", "x_m": [0, 1], "y_m": [0, 1], "z_m": [0, 1]}
         ("events", {"kind": "action_delay", "steps": [0, 1.5]}, "whole numbers of env steps, not [0, 1.5]."),
         ("events", {"kind": "observation_delay", "steps": [-1, 1]}, "env steps, not [-1, 1]."),
         ("events", {"kind": "action_delay"}, "needs 'steps' (kind 'action_delay' takes steps)."),
+        ("events", {"kind": "mass_factor", "factor": 0}, "'factor' must be greater than 0, not 0."),
+        (
+            "events",
+            {"kind": "friction_factor", "factor": [1, 2]},
+            "'factor' must be greater than 0, not [1, 2].",
+        ),
         ("events", {"kind": "solver", "dt_noise": 0.1}, "has 'dt_noise'. Did you mean 'dt_noise_ratio'?"),
         ("events", {"kind": "solver", "dt_noise_ratio": 1.0}, "must be 0 or more and below 1, not 1.0."),
         ("events", {"kind": "solver", "solver_iteration_noise": 0.5}, "must be a whole number, not 0.5."),
@@ -271,6 +287,6 @@ def test_members_are_moved_independently_and_take_turns_in_every_order(pick_task
 
 def test_every_kind_is_tested() -> None:
     assert set(COMMANDS) == {"position", "choice", "uniform", "joint_target"}
-    scales = {"mass_scale", "friction_scale", "size_scale"}
+    scales = {"mass_scale", "friction_scale", "size_scale", "mass_factor", "friction_factor"}
     late = {"action_delay", "observation_delay"}
     assert set(EVENTS) == {"object_pose", "group_pose", "joint_fraction", *scales, "solver", *late}

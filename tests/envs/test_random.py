@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from blueprint_tune.envs.random import stream_id, uniform
+from blueprint_tune.envs.random import normal, stream_id, uniform
 
 COUNT = 20_000
 
@@ -32,6 +32,16 @@ def test_numbers_are_uniform() -> None:
         assert stats.kstest(column, "uniform").pvalue > 1e-4
     bits = (values[:, :1] * 2.0 ** np.arange(1, 21)).astype(np.int64) % 2
     assert np.abs(bits.mean(axis=0) - 0.5).max() < 5 * 0.5 / np.sqrt(COUNT), "every bit is even"
+
+
+def test_normal_numbers_are_normal_and_unrelated() -> None:
+    slots = np.arange(COUNT)
+    values = normal(np.full(COUNT, 1), slots, np.zeros(COUNT, dtype=np.int64), "s", 2)
+    for column in values.T:
+        assert stats.kstest(column, "norm").pvalue > 1e-4
+    assert_unrelated(values[:, 0], values[:, 1])
+    few = normal(np.full(3, 1), slots[7:10], np.zeros(3, dtype=np.int64), "s", 2)
+    np.testing.assert_array_equal(few, values[7:10])
 
 
 def test_two_dimensions_are_filled_evenly() -> None:

@@ -70,3 +70,38 @@ def test_how_long_success_must_hold_is_a_duration(config: Compose, hold_s: Any) 
 def test_an_unknown_backend_is_answered_with_the_nearest(pick_task: TaskSpec) -> None:
     with pytest.raises(BackendUnavailable, match="There is no backend 'mujuco'. Did you mean 'mujoco'?"):
         make_simulator("mujuco", pick_task, catalog(pick_task), 1, 1, 1)
+
+
+@pytest.mark.parametrize("policy", group_options("policy"))
+def test_what_only_evaluations_measure_costs_training_no_sensor(
+    config: Compose, benchmark: Callable[[str], list[str]], policy: str
+) -> None:
+    settings = config(*benchmark(policy))
+    task = check_task(settings)
+    measured, bare = catalog(task), catalog(task)
+    terms = TaskTerms.bind(settings.policy, measured)
+    TaskTerms.bind(replace(settings.policy, metrics={}, grip=None), bare)
+    assert measured.contacts == bare.contacts
+    assert [m.name for m in terms.metrics] == list(settings.policy.metrics) != []
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        (
+            {"metrics": {"m": {"term": "action_rate", "reduce": "summ"}}},
+            "metric 'm' has reduce 'summ'. Did you",
+        ),
+        (
+            {"metrics": {"m": {"term": "grip_forse"}}},
+            "metric 'm' uses term 'grip_forse'. Did you mean 'grip_for",
+        ),
+        ({"metrics": {"m": {"reduce": "sum"}}}, "metric 'm' has no 'term'."),
+        ({"grip": {"term": "grip_force", "by": "robot/gripper", "what": "cup"}}, "metric 'grip'"),
+    ],
+)
+def test_mistakes_in_metrics_name_the_entry(config: Compose, changes: dict[str, Any], says: str) -> None:
+    settings = config()
+    with pytest.raises(ConfigError) as caught:
+        check_task(replace(settings, policy=replace(settings.policy, **changes)))
+    assert says in str(caught.value)

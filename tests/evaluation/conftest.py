@@ -67,6 +67,9 @@ class LineEnv(VecEnv):
             self._observe(), terminal, torch.from_numpy(reward).float(), *flags, bool(done.any())
         )
 
+    def measure(self, num_episodes: int) -> None:
+        return None
+
     def configure(self, policy: PolicyConfig) -> None:
         raise AssertionError("a benchmark does not configure")
 

@@ -8,11 +8,22 @@ import torch
 
 from blueprint_tune.config.compose import compose
 from blueprint_tune.config.schema import ExperimentConfig
-from blueprint_tune.export.bundle import PolicyFacts
+from blueprint_tune.export.contract import JointFacts, PolicyFacts
 from blueprint_tune.export.onnx import JointTargets, joint_targets
 from blueprint_tune.learning.networks import DeployablePolicy, mlp
+from blueprint_tune.mdp.describe import ObservationPart
 
-SIZES = (("joint_pos", 9), ("target_rel", 3))
+ARM = tuple(f"panda_joint{i}" for i in range(1, 8))
+FINGERS = ("panda_finger_joint1", "panda_finger_joint2")
+LIMITS = np.array([[-2.9, 2.9]] * 7 + [[0.0, 0.04]] * 2 + [[0.0, 0.4]])
+JOINTS = tuple(
+    JointFacts(name, "rad" if name in ARM else "m", *limits)
+    for name, limits in zip((*ARM, *FINGERS, "target/joint"), LIMITS.tolist(), strict=True)
+)
+OBSERVATIONS = (
+    ObservationPart("joint_pos", 9, (*ARM, *FINGERS), ("rad",) * 7 + ("m",) * 2),
+    ObservationPart("target_rel", 3, ("x", "y", "z"), ("m",) * 3, 5.0, "world", "relative_position"),
+)
 
 
 @pytest.fixture(scope="package")
@@ -39,19 +50,21 @@ def observations() -> torch.Tensor:
 
 @pytest.fixture(scope="package")
 def joints(cfg: ExperimentConfig) -> JointTargets:
-    limits = np.array([[-2.9, 2.9]] * 7 + [[0.0, 0.04]] * 2 + [[0.0, 0.4]])
-    found = joint_targets(cfg.policy.actions, cfg.robot, limits)
+    found = joint_targets(cfg.policy.actions, cfg.robot, LIMITS)
     assert found is not None
     return found
 
 
-@pytest.fixture
+@pytest.fixture(scope="package")
 def facts() -> PolicyFacts:
     return PolicyFacts(
         policy_name="kitchen_001-drawer",
         job_id="kitchen_001-drawer-asha",
-        observation_names=SIZES,
-        action_names=(*(f"panda_joint{i}" for i in range(1, 8)), "gripper"),
+        observations=OBSERVATIONS,
+        action_names=(*ARM, "gripper"),
+        joints=JOINTS,
+        robot_base=(0.1, -0.6, 0.6, 1.57),
+        roles={"target": "drawer_1"},
         control_dt_s=0.032,
         updates=100,
         env_steps=614_400,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ import pytest
 import torch
 
 from blueprint_tune.config.schema import ExperimentConfig
-from blueprint_tune.errors import ObjectNotFound, StorageError
+from blueprint_tune.errors import CheckpointDamaged, ObjectNotFound, StorageError
 from blueprint_tune.learning.agents import load_policy
 from blueprint_tune.learning.checkpoint import FORMAT, read_checkpoint, write_checkpoint
 from blueprint_tune.learning.trainer import Trainer
+from blueprint_tune.storage.digests import seal_zip
 
 STATE: dict[str, Any] = {"a": torch.arange(6.0).view(2, 3), "nested": {"count": 3, "name": "x", "rate": 0.5}}
 
@@ -31,11 +33,12 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
     path = tmp_path / "checkpoint.pt"
     write_checkpoint(path, STATE)
 
-    def full_disk(state: object, file: Path) -> None:
-        Path(file).write_bytes(b"half")
+    def full_disk(file: Path, content: bytes) -> None:
+        with file.open("wb") as sink:
+            sink.write(content[: len(content) // 2])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(torch, "save", full_disk)
+    monkeypatch.setattr(Path, "write_bytes", full_disk)
     with pytest.raises(OSError, match="No space left"):
         write_checkpoint(path, {"a": torch.zeros(1)})
     assert torch.equal(read_checkpoint(path)["a"], STATE["a"])
@@ -56,10 +59,44 @@ def test_a_damaged_file_is_named(tmp_path: Path, damage: str) -> None:
         read_checkpoint(path)
 
 
+def test_any_byte_that_is_not_as_it_was_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    write_checkpoint(path, STATE)
+    whole = path.read_bytes()
+    for position in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << position % 8
+        path.write_bytes(damaged)
+        with pytest.raises(CheckpointDamaged):
+            read_checkpoint(path)
+    for length in range(0, len(whole), 7):
+        path.write_bytes(whole[:length])
+        with pytest.raises(CheckpointDamaged):
+            read_checkpoint(path)
+
+
+def test_a_sealed_file_is_still_what_torch_and_zip_read(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    write_checkpoint(path, STATE)
+    assert torch.equal(torch.load(path, weights_only=True)["a"], STATE["a"])
+    assert zipfile.ZipFile(path).testzip() is None
+
+
+def test_a_checkpoint_from_before_there_were_seals_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    torch.save({"format": 1, **STATE}, path)
+    assert torch.equal(read_checkpoint(path)["a"], STATE["a"])
+
+
 def test_another_programs_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.pt"
-    for content in ({"a": 1}, {"format": FORMAT + 1}, [1, 2]):
+    for content in ({"a": 1}, {"format": FORMAT + 1}, {"format": FORMAT}, [1, 2]):
         torch.save(content, path)
+        with pytest.raises(StorageError, match="another version of this program"):
+            read_checkpoint(path)
+        path.write_bytes(seal_zip(path.read_bytes()))
+        if content == {"format": FORMAT}:
+            continue
         with pytest.raises(StorageError, match="another version of this program"):
             read_checkpoint(path)
 

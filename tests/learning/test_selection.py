@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from blueprint_tune.config.schema import SelectionConfig
+from blueprint_tune.config.evaluation_schema import SelectionConfig
 from blueprint_tune.envs.action_trace import ActionTrace
 from blueprint_tune.envs.manipulation import ManipulationEnv
 from blueprint_tune.learning import selection

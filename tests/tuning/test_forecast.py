@@ -111,3 +111,15 @@ def test_durations_read_as_estimates(seconds: float, text: str) -> None:
 )
 def test_counts_are_short(number: float, text: str) -> None:
     assert count(number) == text
+
+
+def test_perturbations_and_trials_that_play_again_are_reckoned_with() -> None:
+    words = [
+        "+scene=kitchen_001",
+        "policy=dexterous_pick_place",
+        "preset=quick",
+    ]  # 128 environments, 83 env steps
+    bare = compose([*words, "evaluation.robustness=off", "evaluation.reevaluation=off"])
+    assert benchmark_steps(bare) == 4 * 128 * 83
+    assert benchmark_steps(compose(words)) == (4 + 8) * 128 * 83
+    assert benchmark_steps(compose([*words, "sweep=random"])) == (4 + 8 + 2 * 2) * 128 * 83

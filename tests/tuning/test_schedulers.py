@@ -20,6 +20,7 @@ from blueprint_tune.errors import ConfigError
 from blueprint_tune.tuning.schedulers import (
     check_sweep,
     default_point,
+    default_points,
     make_scheduler,
     make_searcher,
     num_samples,
@@ -230,3 +231,15 @@ def test_what_is_put_aside_does_not_count_as_running() -> None:
     """Else a population, or a bracket, would only ever have as many members as there are CPUs."""
     for sweep, limit in (("pbt", 0), ("hyperband", 0), ("asha", 2)):
         assert make_searcher(*composed_space(f"sweep={sweep}"), concurrent=2).max_concurrent == limit
+
+
+def test_a_noise_floor_repeats_the_default_settings_with_seeds_of_their_own() -> None:
+    words = ["+scene=kitchen_001", "preset=smoke", "evaluation.noise_floor=3"]
+    for sweep_words, others in ((["sweep=single"], 0), (["sweep=random", "sweep.num_samples=4"], 3)):
+        cfg = compose([*words, *sweep_words])
+        space = search_space(load_searchspace(cfg.searchspace, cfg))
+        points = default_points(cfg, space)
+        assert [point["seed"] for point in points] == [cfg.seed, cfg.seed + 1, cfg.seed + 2]
+        assert all({**point, "seed": cfg.seed} == points[0] for point in points)
+        assert trial_count(cfg, space) == num_samples(cfg, space) == 3 + others
+    assert default_points(ASHA, SPACE) == [default_point(ASHA, SPACE)]

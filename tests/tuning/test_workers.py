@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -111,3 +112,47 @@ def test_an_onnx_policy_that_behaves_otherwise_is_refused(finalist: Finalist) ->
     finalist._result = replace(finalist._result, success=np.ones(episodes, dtype=bool))
     with pytest.raises(ExportMismatch, match="policy.onnx succeeds in 0% .* in 100%.*Nothing is published"):
         finalist.onnx_benchmark()
+
+
+def test_the_best_of_those_that_play_again_goes_on(
+    finalist: Finalist, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = replace(finalist._job, trial_id="first", selection_rate=0.9, sample={}, repeats_default=True)
+    second = replace(finalist._job, trial_id="second", selection_rate=0.8)
+    env = make_env(CFG, 1)
+    Trainer(env, CFG).save(Path(first.checkpoint).with_name("first.pt"))
+    env.close()
+    first = replace(first, checkpoint=str(Path(first.checkpoint).with_name("first.pt")))
+    it = Finalist(first, [second], eligible=2)
+    it.prepare()
+    luck = iter([np.zeros(8, dtype=bool), np.ones(8, dtype=bool)])
+    played: list[tuple[list[int], int]] = []
+
+    def play(env: Any, policy: Any, seeds: list[int], episodes: int, *rest: Any) -> Any:
+        played.append((seeds, episodes))
+        return SimpleNamespace(success=next(luck))
+
+    monkeypatch.setattr("blueprint_tune.evaluation.benchmark.run_benchmark", play)
+    assert it.reevaluate() == {"reevaluated": {"first": 0.0, "second": 1.0}}
+    again = CFG.evaluation.reevaluation
+    assert again != "off" and played == [([again.seed], again.episodes)] * 2
+    assert it._job is second and it._cfg.agent.policy_hidden_dims == [8, 8]
+    monkeypatch.undo()
+    it.benchmark()
+    document = it._selection()
+    assert document["winners_curse_gap"] == pytest.approx(0.9)
+    assert document["ties"] == [] and document["seeds"] == [again.seed]
+
+
+def test_one_trial_plays_again_against_nobody(finalist: Finalist) -> None:
+    assert finalist.reevaluate() == {"reevaluated": {}}
+
+
+def test_the_policy_promoted_last_is_compared_with(finalist: Finalist, tmp_path: Path) -> None:
+    rows = [{"seed": 42, "slot": 0, "success": True}]
+    it = Finalist(replace(finalist._job, incumbent={"job_id": "champion", "episodes": rows}))
+    for method in ("prepare", "benchmark", "documents"):
+        getattr(it, method)()
+    report = json.loads((tmp_path / "evaluation/benchmark_report.json").read_text())
+    last = report["comparison_to_baseline"]["last_promoted"]
+    assert last["policy_name"] == "champion" and last["improvement_points"] == -1.0

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
-from blueprint_tune.config.schema import PhysicsConfig
+from blueprint_tune.config.physics_schema import PhysicsConfig
 from blueprint_tune.errors import SimulatorError
 from blueprint_tune.mdp.state import Catalog
 from blueprint_tune.simulators.mujoco.bodies import STATIC_CONTACT, add_drawn, add_free, add_static

@@ -78,8 +78,9 @@ class MujocoSimulator(Simulator):
         self._ee_frame = catalog.frames.index("robot/ee")
         self._joint_axis = _shared_tensor(self._batch.bind("xaxis"))[:, :num_arm_joints]
         self._joint_anchor = _shared_tensor(self._batch.bind("xanchor"))[:, :num_arm_joints]
-        slide = mujoco.mjtJoint.mjJNT_SLIDE
-        self._slides = np.flatnonzero(self._compiled.model.jnt_type[:num_arm_joints] == slide)
+        kinds = self._compiled.model.jnt_type[: len(self.robot_joints)]
+        self.sliding = kinds == int(mujoco.mjtJoint.mjJNT_SLIDE)
+        self._slides = np.flatnonzero(self.sliding[:num_arm_joints])
         self._jacobian = torch.zeros(self.num_envs, num_arm_joints, 6)
 
     def _nominal(self, task: TaskSpec, postures: Postures) -> Starts:

@@ -1,0 +1,93 @@
+"""``blueprint-tune evaluate``: the benchmark of a policy that exists already."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from blueprint_tune.errors import ConfigError
+
+HELP = """\
+blueprint-tune evaluate POLICY [OVERRIDES…] [--out FOLDER] [--against OTHER]
+
+Play the benchmark with a policy that exists already, and write benchmark_report.json, eval_results.json and
+eval_config.json. The same seeds give the same report whatever the number of environments. POLICY is one of
+
+  EXPERIMENT   the folder of an experiment whose search is over: its best trial
+  CHECKPOINT   a checkpoint's folder or its checkpoint.pt, inside an experiment
+  BUNDLE       a published policy's folder, or its policy.pt or policy.onnx alone
+
+Overrides are settings, as for run: evaluation.seeds=[7,8], evaluation.episodes_per_seed=100,
+evaluation.robustness=off, backend.num_envs=64, or another scene: +scene=lab_001. What the policy was not made
+for (another robot, other observations or actions) is refused, with what differs.
+
+  --out FOLDER      where to write (default: output_dir/evaluations/<eval id>)
+  --against OTHER   an evaluation's folder or its eval_results.json: how much better than that policy it is,
+                    start by start where both played the same ones"""
+
+RESULTS_FILE = "eval_results.json"
+
+
+def run(words: Sequence[str]) -> None:
+    """Evaluate, write the documents, print what they say. Raises ConfigError for what cannot be played."""
+    names, overrides, options = _parse(words)
+    if len(names) != 1:
+        raise ConfigError(
+            f"evaluate takes one policy, not {len(names)}: an experiment, a checkpoint or a bundle."
+            " blueprint-tune evaluate --help says more."
+        )
+    incumbent = _incumbent(options["--against"]) if "--against" in options else None
+    from blueprint_tune.evaluating.play import evaluate
+    from blueprint_tune.evaluating.subject import find_subject
+    from blueprint_tune.evaluating.text import as_text
+
+    subject = find_subject(Path(names[0]).expanduser())
+    cfg = subject.compose(overrides)
+    folder, report = evaluate(subject, cfg, options.get("--out"), incumbent)
+    print(as_text(report), end="")
+    print(f"  documents  {folder}")
+
+
+def _parse(words: Sequence[str]) -> tuple[list[str], list[str], dict[str, str]]:
+    """Names, overrides, and options with their values."""
+    names: list[str] = []
+    overrides: list[str] = []
+    options: dict[str, str] = {}
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        flag, equals, value = word.partition("=")
+        if flag in ("--out", "--against"):
+            options[flag] = value if equals else rest.pop(0) if rest else ""
+            if not options[flag]:
+                raise ConfigError(f"{flag} needs a path.")
+        elif word.startswith("--"):
+            raise ConfigError(f"evaluate has no option {word}. blueprint-tune evaluate --help lists them.")
+        elif not names and (not equals or Path(word).exists()):
+            names.append(word)
+        elif equals or word.startswith("~"):
+            overrides.append(word)
+        else:
+            names.append(word)
+    return names, overrides, options
+
+
+def _incumbent(name: str) -> Mapping[str, Any]:
+    """The document ``eval_results.json`` of another policy. Raises ConfigError if there is none."""
+    path = Path(name).expanduser()
+    candidates = [path, path / RESULTS_FILE, path / "evaluation" / RESULTS_FILE]
+    file = next((c for c in candidates if c.is_file()), None)
+    if file is None:
+        raise ConfigError(
+            f"--against {name}: there is no {RESULTS_FILE}. Name an experiment, the folder of an evaluation, "
+            "or the file."
+        )
+    try:
+        document: dict[str, Any] = json.loads(file.read_text())
+        if document["episodes"] and all({"seed", "slot", "success"} <= set(e) for e in document["episodes"]):
+            return {"job_id": str(document["job_id"]), "episodes": document["episodes"]}
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise ConfigError(f"--against {file}: this is not the {RESULTS_FILE} of an evaluation.")

@@ -1,0 +1,122 @@
+"""What a policy needs of an environment, and how an environment differs from that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from blueprint_tune.config.flat import flat
+from blueprint_tune.config.schema import ExperimentConfig
+from blueprint_tune.errors import ConfigError
+
+if TYPE_CHECKING:
+    from blueprint_tune.envs.manipulation import ManipulationEnv
+
+_OF_THE_ROBOT = ("lower", "upper")
+"""Numbers of a controller that are the robot's, whatever the policy."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a policy was made for.
+
+    Attributes:
+        job, scene, policy, robot: names. observations: name -> size, in order; None where a size is not
+            known. actions: names; None = not known. control_hz: actions a second.
+        controller: what turns actions into joint targets, in numbers; None = not known, or no numbers.
+    """
+
+    job: str
+    scene: str
+    policy: str
+    robot: str
+    observations: Mapping[str, int | None]
+    actions: tuple[str, ...] | None
+    control_hz: float
+    controller: Mapping[str, Any] | None
+
+
+def config_needs(cfg: ExperimentConfig) -> Needs:
+    """Of a policy that was trained with these settings."""
+    from blueprint_tune.export.contract import controller
+
+    step_s = cfg.physics.dt_s * cfg.physics.substeps * cfg.policy.action_repeat
+    return Needs(
+        job=cfg.name or cfg.policy.name,
+        scene=cfg.scene.id,
+        policy=cfg.policy.name,
+        robot=cfg.robot.name,
+        observations=dict.fromkeys(cfg.policy.observations),
+        actions=None,
+        control_hz=1.0 / step_s,
+        controller=controller(cfg.policy.actions, cfg.robot, ()),
+    )
+
+
+def bundle_needs(file: Path, config: Mapping[str, Any]) -> Needs:
+    """Out of ``policy_config.json``, or of what an ONNX graph says of itself under the same names.
+
+    Raises ConfigError for a file that does not say what it is for.
+    """
+    try:
+        controller = config["controller"]
+        return Needs(
+            job=config["job_id"],
+            scene=config["scene"],
+            policy=config["policy_id"],
+            robot=config["robot"],
+            observations={part["name"]: int(part["shape"][0]) for part in config["observations"]},
+            actions=tuple(action["name"] for action in config["actions"]),
+            control_hz=float(config["control_hz"]),
+            controller=controller and {k: v for k, v in controller.items() if k not in _OF_THE_ROBOT},
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"{file}: it does not say what it was made for ({error} is missing or unreadable). "
+            "Only policies that blueprint-tune exported can be evaluated."
+        ) from error
+
+
+def check_fits(file: Path, needs: Needs, cfg: ExperimentConfig, env: ManipulationEnv) -> None:
+    """Raises ConfigError naming all that an environment does otherwise than the policy was made for."""
+    if problems := list(_differences(needs, cfg, env)):
+        lines = "\n".join(f"  - {problem}" for problem in problems)
+        raise ConfigError(
+            f"{file} was not made for this environment:\n{lines}\n"
+            f"It was trained in {needs.scene} as {needs.policy} with {needs.robot}. Another scene, seeds and "
+            "events are fine as long as what the policy sees and does stays the same."
+        )
+
+
+def _differences(needs: Needs, cfg: ExperimentConfig, env: ManipulationEnv) -> Iterator[str]:
+    for what, theirs, here in (
+        ("robot", needs.robot, cfg.robot.name),
+        ("policy type", needs.policy, cfg.policy.name),
+    ):
+        if theirs != here:
+            yield f"{what}: it was trained for '{theirs}', this is '{here}'"
+    yield from _observations(needs.observations, dict(env.observation_names))
+    if needs.actions is not None and needs.actions != env.action_names:
+        yield f"actions: it has {', '.join(needs.actions)}; here {', '.join(env.action_names)} are taken"
+    if abs(needs.control_hz * env.control_dt_s - 1.0) > 1e-6:
+        yield f"control rate: it acts at {needs.control_hz:g} Hz, here at {1.0 / env.control_dt_s:g} Hz"
+    if needs.controller is not None:
+        here_too = flat({"controller": config_needs(cfg).controller or {}})
+        for key, theirs in flat({"controller": dict(needs.controller)}).items():
+            if theirs != here_too.get(key):
+                yield f"{key}: {theirs!r} there, {here_too.get(key)!r} here"
+
+
+def _observations(theirs: Mapping[str, int | None], here: Mapping[str, int]) -> Iterator[str]:
+    for name in theirs:
+        if name not in here:
+            yield f"observation '{name}': there is none here"
+        elif theirs[name] not in (None, here[name]):
+            yield f"observation '{name}': {theirs[name]} numbers there, {here[name]} here"
+    for name in here:
+        if name not in theirs:
+            yield f"observation '{name}': the policy does not know it"
+    if set(theirs) == set(here) and list(theirs) != list(here):
+        yield f"observations come in another order: {', '.join(theirs)} there, {', '.join(here)} here"

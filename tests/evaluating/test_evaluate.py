@@ -1,0 +1,236 @@
+"""``evaluate`` on a real experiment's folder, its checkpoint and its bundle, made once without Ray."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from blueprint_tune.cli import main
+from blueprint_tune.config.compose import compose, to_dict
+from blueprint_tune.config.schema import ExperimentConfig
+from blueprint_tune.envs.factory import make_env
+from blueprint_tune.evaluating.subject import find_subject
+from blueprint_tune.learning.trainer import Trainer
+from blueprint_tune.schemas import SCHEMAS, load_schema
+from blueprint_tune.tuning.lineage import write_origin
+from blueprint_tune.tuning.records import TrialRecord, save_records
+from blueprint_tune.tuning.workers import Finalist, Job
+
+WORDS = [
+    "+scene=kitchen_001",
+    "policy=dexterous_pick_place",
+    "preset=smoke",
+    "backend=pointmass",
+    "policy.episode_s=0.5",
+    "evaluation.robustness=off",
+    "logger.progress=off",
+]
+SAMPLE = {"agent.policy_hidden_dims": [8, 8]}
+QUICK = ("evaluation.episodes_per_seed=1", "logger.progress=off")
+
+
+def finished(home: Path, cfg: ExperimentConfig) -> Path:
+    """An experiment as a search and its closing stages leave it, with an untrained policy."""
+    checkpoint = home / "trials/a_0/checkpoint_000000"
+    checkpoint.mkdir(parents=True)
+    env = make_env(cfg, 1)
+    Trainer(env, replace(cfg, agent=replace(cfg.agent, policy_hidden_dims=[8, 8]))).save(
+        checkpoint / "checkpoint.pt"
+    )
+    env.close()
+    write_origin(checkpoint, "a_0", SAMPLE)
+    path = "trials/a_0/checkpoint_000000"
+    save_records(
+        home / "search.json", [TrialRecord("a_0", 0, "completed", SAMPLE, 10, 0.5, ((1, path),), 1.0, None)]
+    )
+    document = {"config": to_dict(cfg), "searchspace": {}, "input_hash": "i", "overrides": WORDS}
+    (home / "experiment.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+    job = Job(
+        config=to_dict(cfg),
+        sample=SAMPLE,
+        checkpoint=str(checkpoint / "checkpoint.pt"),
+        evaluation_dir=str(home / "evaluation"),
+        bundle_dir=str(home / "bundle"),
+        name="exp",
+        policy_name="exp",
+        eval_id="eval_exp",
+        timestamp="2026-01-01T00:00:00+00:00",
+        summary={},
+        updates=1,
+        env_steps=256,
+        training_time_s=1.0,
+        input_hash="0" * 12,
+        content_hash="1" * 12,
+        num_threads=1,
+    )
+    it = Finalist(job)
+    for method in ("prepare", "benchmark", "export", "documents"):
+        getattr(it, method)()
+    return home
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return finished(tmp_path_factory.mktemp("outputs") / "exp", replace(compose(WORDS), name="exp"))
+
+
+def evaluated(out: Path, *words: str | Path) -> dict[str, Any]:
+    """The report of a command that succeeds."""
+    assert main(["evaluate", *map(str, words), "--out", str(out)]) == 0
+    for name in ("benchmark_report.json", "eval_results.json", "eval_config.json"):
+        Draft202012Validator(load_schema(SCHEMAS[name])).validate(json.loads((out / name).read_text()))
+    report: dict[str, Any] = json.loads((out / "benchmark_report.json").read_text())
+    return report
+
+
+def told(report: dict[str, Any]) -> dict[str, Any]:
+    """What of a report depends on the policy and the starts alone."""
+    return {
+        key: report[key]
+        for key in ("results", "per_seed_results", "sim2real_indicators", "task_specific_metrics")
+    }
+
+
+def test_an_experiment_plays_its_benchmark_again(experiment: Path, tmp_path: Path, capsys: Any) -> None:
+    report = evaluated(tmp_path / "out", experiment)
+    before = json.loads((experiment / "evaluation/benchmark_report.json").read_text())
+    assert told(report) == told(before)
+    assert report["comparison_to_baseline"]["baselines"].keys() == {"zero", "random"}
+    printed = capsys.readouterr().out
+    assert (
+        "success    0.00   95 % interval 0.00 to" in printed and f"documents  {tmp_path / 'out'}" in printed
+    )
+
+
+def test_checkpoint_bundle_and_graph_are_the_same_policy(
+    experiment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundled = ("backend=pointmass", "policy.episode_s=0.5", "evaluation.robustness=off", *QUICK)
+    expected = told(evaluated(tmp_path / "0", experiment, *QUICK))
+    checkpoint = experiment / "trials/a_0/checkpoint_000000"
+    assert told(evaluated(tmp_path / "1", checkpoint, *QUICK)) == expected
+    assert told(evaluated(tmp_path / "2", experiment / "bundle", *bundled)) == expected
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    for number, name in enumerate(("policy.pt", "policy.onnx")):
+        shutil.copy(experiment / "bundle" / name, alone)
+        report = evaluated(tmp_path / f"alone{number}", alone / name, *bundled)
+        assert report["results"]["mean_reward"] == pytest.approx(expected["results"]["mean_reward"], abs=1e-3)
+        assert report["policy_checkpoint"] == name and report["job_id"] == "exp"
+
+
+def test_seeds_and_episodes_are_the_users(experiment: Path, tmp_path: Path) -> None:
+    report = evaluated(tmp_path / "out", experiment, "evaluation.seeds=[7]", "evaluation.episodes_per_seed=3")
+    assert (
+        report["evaluation_config"]["fixed_seeds"] == [7] and report["evaluation_config"]["num_episodes"] == 3
+    )
+
+
+def test_another_scene_with_the_same_observations(experiment: Path, tmp_path: Path) -> None:
+    report = evaluated(tmp_path / "out", experiment, "+scene=lab_001", *QUICK)
+    assert report["scene_id"] == "lab_001" and report["policy_id"] == "dexterous_pick_place"
+
+
+def test_against_another_evaluation(experiment: Path, tmp_path: Path, capsys: Any) -> None:
+    report = evaluated(tmp_path / "out", experiment, *QUICK, "--against", experiment)
+    last = report["comparison_to_baseline"]["last_promoted"]
+    assert last["paired_episodes"] == 5 and last["improvement_points"] == 0.0
+    assert "against    exp: 0.00" in capsys.readouterr().out
+
+
+def test_documents_go_beside_the_outputs_unless_told(
+    experiment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["evaluate", str(experiment), "evaluation.seeds=[7]", *QUICK]) == 0
+    (folder,) = (tmp_path / "outputs/evaluations").iterdir()
+    assert folder.name.startswith("eval_exp-") and len(list(folder.iterdir())) == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (
+            ["robot=fetch"],
+            ["robot: it was trained for 'franka', this is 'fetch'", "observation 'joint_pos': "],
+        ),
+        (
+            ["policy=drawer_manipulation"],
+            ["policy type: it was trained for 'dexterous_pick_place', this is 'drawer_manipulation'"],
+        ),
+        (["policy.action_repeat=6"], ["control rate: it acts at 20.8333 Hz, here at 10.4167 Hz"]),
+        (["policy.actions.scale_m=0.02"], ["controller.scale_m: 0.04 there, 0.02 here"]),
+    ],
+)
+def test_what_the_policy_was_not_made_for_is_refused(
+    experiment: Path, capsys: Any, words: list[str], says: list[str]
+) -> None:
+    bundle = experiment / "bundle"
+    assert (
+        main(["evaluate", str(bundle), "backend=pointmass", *QUICK, "evaluation.robustness=off", *words]) == 2
+    )
+    printed = capsys.readouterr().err
+    assert f"{bundle / 'policy.pt'} was not made for this environment:" in printed
+    assert (
+        "Traceback" not in printed and "trained in kitchen_001 as dexterous_pick_place with franka" in printed
+    )
+    for part in says:
+        assert part in printed
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ([], "evaluate takes one policy, not 0"),
+        (["a", "b"], "evaluate takes one policy, not 2"),
+        (
+            ["nowhere"],
+            "nowhere: this is no experiment, checkpoint or bundle (there is no such file or folder)",
+        ),
+        (["{exp}", "--outt", "x"], "evaluate has no option --outt"),
+        (["{exp}", "--out"], "--out needs a path."),
+        (["{exp}", "--against", "nowhere"], "--against nowhere: there is no eval_results.json"),
+        (["{exp}", "evaluation.sedes=[1]"], "Did you mean 'evaluation.seeds'"),
+        (["{exp}", "evaluation.seeds=1,2"], "evaluation.seeds=1,2: one experiment takes one value."),
+        (["{exp}", "--out", "{exp}/experiment.yaml/x"], "Choose another one: --out FOLDER"),
+    ],
+)
+def test_mistakes_get_a_sentence(experiment: Path, capsys: Any, words: list[str], says: str) -> None:
+    assert main(["evaluate", *(word.format(exp=experiment) for word in words)]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_files_that_are_no_policies_get_a_sentence(experiment: Path, tmp_path: Path, capsys: Any) -> None:
+    for name in ("policy.pt", "policy.onnx"):
+        (tmp_path / name).write_text("hello")
+        assert main(["evaluate", str(tmp_path / name)]) == 2
+        assert "or is damaged" in capsys.readouterr().err
+    shutil.copy(experiment / "trials/a_0/checkpoint_000000/checkpoint.pt", tmp_path)
+    assert main(["evaluate", str(tmp_path / "checkpoint.pt")]) == 2
+    assert "Evaluate it where it was trained, or the bundle" in capsys.readouterr().err
+    (tmp_path / "other.json").write_text("{}")
+    assert main(["evaluate", str(experiment), "--against", str(tmp_path / "other.json")]) == 2
+    assert "this is not the eval_results.json" in capsys.readouterr().err
+
+
+def test_a_search_that_is_not_over_has_no_best(experiment: Path, tmp_path: Path, capsys: Any) -> None:
+    shutil.copy(experiment / "experiment.yaml", tmp_path)
+    assert main(["evaluate", str(tmp_path)]) == 2
+    assert "its search is not over" in capsys.readouterr().err
+
+
+def test_a_scene_of_ones_own_is_asked_for(experiment: Path, tmp_path: Path) -> None:
+    subject = find_subject(experiment / "bundle")
+    lost = replace(subject.needs, scene="attic")
+    from blueprint_tune.errors import ConfigError
+    from blueprint_tune.evaluating import subject as module
+
+    with pytest.raises(ConfigError, match="trained in scene 'attic', which has no file here. Add it"):
+        module._composed(Path("p"), lost, ["backend=pointmass"])
