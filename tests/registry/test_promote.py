@@ -180,7 +180,7 @@ def test_what_does_not_belong_together_is_refused(
     with pytest.raises(ConfigError, match=r"compatible_robots is \['ur10'\], without 'franka'"):
         promote(policy, GATES)
     seal(bundle, compatible_robots=[ROBOT], format_version=2)
-    with pytest.raises(ConfigError, match="format 2 of a bundle is not known here, 1 is"):
+    with pytest.raises(StorageError, match="newer version of blueprint-tune: its format is 2"):
         promote(policy, GATES, force="new")
     assert champion_of(store) is None
 
