@@ -234,6 +234,19 @@ class Dossier:
             front=self._front(),
         )
 
+    def for_sinks(self, outcome: Mapping[str, Any]) -> tuple[dict[str, float | str], list[Path]]:
+        """What trackers keep of a finished experiment: figures, and files."""
+        low, high = outcome["success_interval"]
+        summary: dict[str, float | str] = {
+            "benchmark/success_rate": float(outcome["success_rate"]),
+            "benchmark/success_rate_low": float(low),
+            "benchmark/success_rate_high": float(high),
+            "best_trial": self.best.trial_id,
+        }
+        evaluation = self.folder.evaluation / "benchmark_report.json"
+        bundle = (self.folder.bundle / name for name in ("policy.onnx", "policy_config.json"))
+        return summary, [self.folder.report, evaluation, *bundle]
+
     def _copies(self) -> tuple[Copy, ...] | None:
         """Who copied whom, in numbers of trials; None for a sweep whose trials train apart."""
         from blueprint_tune.reporting.population import Copy
@@ -314,7 +327,7 @@ def now() -> str:
 def _is_choice(override: str) -> bool:
     """Whether an override picks a file of a group or the scene, rather than changing a setting."""
     key = override.lstrip("+").partition("=")[0]
-    return key in paths.GROUPS or key in ("scene.manifest", "scene.id")
+    return key in paths.GROUPS or key in ("scene.manifest", "scene.package", "scene.id")
 
 
 def _json(path: Path) -> dict[str, Any]:

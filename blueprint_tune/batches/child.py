@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,14 @@ from blueprint_tune.errors import BlueprintTuneError
 FAILED, INTERRUPTED = 2, 130
 
 
-def main() -> int:
-    """Run the job; returns 0, FAILED with the reason in the job's file, or INTERRUPTED."""
+def main(run: Callable[[dict[str, Any]], None]) -> int:
+    """``run`` the job; returns 0, FAILED with the reason in the job's file, or INTERRUPTED."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a batch in the background may ignore it
     with open(0, "rb", buffering=0, closefd=False) as line:
         job: dict[str, Any] = json.loads(line.readline())
     threading.Thread(target=_end_with_the_batch, daemon=True).start()
     try:
-        _run(job)
+        run(job)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BlueprintTuneError as error:
@@ -52,8 +53,8 @@ def _run(job: dict[str, Any]) -> None:
 
 def _end_with_the_batch() -> None:
     os.read(0, 1)
-    os.kill(os.getpid(), signal.SIGKILL)
+    os.killpg(0, signal.SIGKILL)  # with everything it has started; the process leads a group of its own
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(_run))

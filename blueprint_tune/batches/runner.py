@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from blueprint_tune.batches.child import INTERRUPTED
+from blueprint_tune.batches.process import Process, start_process
 from blueprint_tune.batches.record import BatchFolder, Item
 from blueprint_tune.tuning.session import Lent
 
 _POLL_S = 0.5
-_LAST_LINES = 4096
-"""Bytes of a log in which the reason of a crash is looked for."""
 LendFunction = Callable[[int], Lent]
-_PACKAGE_ROOT = str(Path(__file__).resolve().parents[2])
 
 
 @dataclass
@@ -44,8 +37,7 @@ class _Driver:
 
     item: Item
     cpus: int
-    process: subprocess.Popen[bytes]
-    reason_file: Path
+    process: Process
 
 
 def share(free: int, waiting: int, least: int) -> int:
@@ -85,8 +77,8 @@ class Runner:
                     time.sleep(_POLL_S)
             finally:
                 for driver in self._running:  # only when something above was raised
-                    driver.process.kill()
-                    driver.process.wait()
+                    driver.process.popen.kill()
+                    driver.process.popen.wait()
 
     def _started(self) -> Iterator[Item]:
         """Start what fits."""
@@ -101,54 +93,36 @@ class Runner:
                 driver = self._start(request, cpus)
                 self._running.append(driver)
                 if self._pressed:  # while it was being started
-                    driver.process.send_signal(signal.SIGINT)
+                    driver.process.popen.send_signal(signal.SIGINT)
                 yield request.item
 
     def _start(self, request: Request, cpus: int) -> _Driver:
-        item, log = request.item, self._folder.experiment_log(request.item.name)
-        reason_file = log.with_suffix(".reason")
-        reason_file.unlink(missing_ok=True)
+        item = request.item
         job = {
             "overrides": item.overrides,
             "lent": ["", 0] if request.alone else list(self._lend(cpus)),
-            "reason_file": str(reason_file),
-            "log": str(log),
         }
-        path = [_PACKAGE_ROOT, *filter(None, [os.environ.get("PYTHONPATH")])]
-        with log.open("ab") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "blueprint_tune.batches.child"],
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
-                start_new_session=True,  # a terminal's Ctrl-C comes to us, and we pass it on
-            )
-        assert process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # it died already; its status says so
-            process.stdin.write(json.dumps(job).encode() + b"\n")
-            process.stdin.flush()
+        log = self._folder.experiment_log(item.name)
+        process = start_process("blueprint_tune.batches.child", job, log)
         item.state, item.reason = "running", None
-        return _Driver(item, cpus, process, reason_file)
+        return _Driver(item, cpus, process)
 
     def _ended(self) -> Iterator[Item]:
         """Take in what the processes that ended have left."""
         for driver in list(self._running):
-            status = driver.process.poll()
+            process, item = driver.process, driver.item
+            status = process.ended()
             if status is None:
                 continue
             self._running.remove(driver)
-            assert driver.process.stdin is not None
-            driver.process.stdin.close()
-            item = driver.item
             if status == 0:
                 item.state = "finished"
-            elif not driver.reason_file.exists() and (status == INTERRUPTED or self.stopped):
+            elif not process.reason_file.exists() and (status == INTERRUPTED or self.stopped):
                 item.state = "interrupted"
             else:
                 item.state = "failed"
-                item.reason = _reason(driver, status, self._folder.experiment_log(item.name))
-            driver.reason_file.unlink(missing_ok=True)
+                item.reason = process.reason(status)
+            process.reason_file.unlink(missing_ok=True)
             yield item
 
     @contextlib.contextmanager
@@ -163,9 +137,9 @@ class Runner:
             self._pressed += 1
             for driver in self._running:
                 if self._pressed == 1:
-                    driver.process.send_signal(signal.SIGINT)
+                    driver.process.popen.send_signal(signal.SIGINT)
                 else:
-                    driver.process.kill()
+                    driver.process.popen.kill()
 
         for number in before:
             signal.signal(number, handle)
@@ -174,17 +148,3 @@ class Runner:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-def _reason(driver: _Driver, status: int, log: Path) -> str:
-    """What the process wrote down, or what can be said of a process that could not."""
-    if driver.reason_file.exists():
-        return driver.reason_file.read_text().strip()
-    if status < 0:
-        name = signal.Signals(-status).name
-        return f"its process was ended by {name} (a crash in native code, out of memory, or from outside)"
-    with contextlib.suppress(OSError):
-        tail = log.read_bytes()[-_LAST_LINES:].decode(errors="replace")
-        if lines := [line.strip() for line in tail.splitlines() if line.strip()]:
-            return f"its process ended with status {status}: {lines[-1]}"
-    return f"its process ended with status {status}"

@@ -48,7 +48,7 @@ def _pairs() -> Iterator[Command]:
     served = {}
     for scene in paths.group_options("scene"):
         given = _tree("scene", scene).get("scene")
-        if isinstance(given, dict) and given.get("manifest") != "???":
+        if isinstance(given, dict) and "???" not in given.values():
             measured = [name for name, policy in policies.items() if _benchmark(policy).get("scene") == scene]
             listed = meant.get(_environment(given)) or ()
             served[scene] = list(dict.fromkeys(name for name in [*listed, *measured] if name in policies))

@@ -12,6 +12,7 @@ from typing import Any
 
 from blueprint_tune.config.origins import origin
 from blueprint_tune.config.own_robot import replace_own_robot
+from blueprint_tune.config.package_rewards import apply_package
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.config.searchspace import searchspace_problems
 from blueprint_tune.config.suggest import join_problems
@@ -53,6 +54,8 @@ def examine_composed(composed: Composed) -> tuple[ExperimentConfig | None, list[
     """The same for what Hydra has composed already; a user's own robot is put into its tree."""
     config, problems = None, list(composed.problems)
     own = replace_own_robot(composed.tree, composed.usable)
+    if composed.layer is not None:
+        apply_package(composed.tree, composed.layer)
     problems += own
     if composed.tree and not own:
         config, found = examine(composed.tree, lambda path: origin(path, composed), composed.silent)

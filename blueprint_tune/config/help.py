@@ -15,6 +15,7 @@ Train a robot-manipulation policy, prove it on fixed seeds, ship it as ONNX.
   python -m blueprint_tune +scene=kitchen_001 sweep=asha                 a sweep, bad trials stop early
   python -m blueprint_tune +scene=kitchen_001 policy=drawer_manipulation agent.learning_rate=1e-3
   python -m blueprint_tune +scene=manifest scene.manifest=<path to a manifest>   any scene
+  python -m blueprint_tune +scene=package scene.package=<path to a task package>
   blueprint-tune resume outputs/<experiment>                             continue what was interrupted
 
 Verbs (the first word; run when there is none)

@@ -149,7 +149,8 @@ def _question(config: ExperimentConfig, scene_digest: str) -> dict[str, Any]:
     tree["sweep"] = {key: value for key, value in tree["sweep"].items() if key not in _NOT_OF_A_SWEEP}
     evaluation = tree["evaluation"]
     tree["evaluation"] = {k: v for k, v in evaluation.items() if k not in _NOT_OF_AN_EVALUATION}
-    tree["scene"] = {**tree["scene"], "manifest": None, "digest": scene_digest}
+    told: dict[str, Any] = {"manifest": None, "package": None, "adaptations": []}  # the digest is of them
+    tree["scene"] = {**tree["scene"], **told, "digest": scene_digest}
     robot = tree["robot"]
     robot["model"] = _robot_digest(config.robot.model)
     for gripper in filter(None, robot["grippers"].values()):

@@ -22,6 +22,8 @@ def origin(path: Sequence[str], composed: Composed) -> str:
     words = [text.lstrip("+~").partition("=")[0] for text in composed.usable]
     keys = [word for word in words if word not in paths.GROUPS]
     key = ".".join(path)
+    if composed.layer is not None and key in composed.layer.sources:
+        return composed.layer.sources[key]
     if any(key == given or key.startswith(f"{given}.") or given.startswith(f"{key}.") for given in keys):
         return ""
     group = path[0]

@@ -28,6 +28,10 @@ class SceneConfig:
     up_axis: Literal["auto", "y", "z"]
     robot_base: Annotated[list[float], Field(min_length=4, max_length=4)] | None
     """x, y, z in metres and yaw in radians, in the scene's z-up frame; null = placed automatically."""
+    package: str | None = None
+    """Folder of the task package that the experiment comes from."""
+    adaptations: list[str] = Field(default_factory=list)
+    """What was made of the package where it cannot be taken as it is, a sentence each."""
 
 
 @dataclass(config=STRICT)
@@ -275,12 +279,36 @@ class StorageConfig:
 
 
 @dataclass(config=STRICT)
+class WandbConfig:
+    """Weights & Biases; the key is the environment's (WANDB_API_KEY, or ``wandb login``)."""
+
+    project: str
+    entity: str | None
+    """null = the default of whoever is logged in."""
+    mode: Literal["online", "offline"]
+    """offline = files in the experiment's folder, for ``wandb sync``."""
+    tags: list[str]
+
+
+@dataclass(config=STRICT)
+class MlflowConfig:
+    """An MLflow tracking server; user and password are the environment's (MLFLOW_TRACKING_USERNAME, …)."""
+
+    tracking_uri: str | None
+    """null = MLFLOW_TRACKING_URI."""
+    experiment: str
+    tags: dict[str, str]
+
+
+@dataclass(config=STRICT)
 class LoggerConfig:
     """Metric sinks beside the experiment's own files."""
 
     tensorboard: bool
     progress: Literal["auto", "table", "lines", "off"]
     """auto = a live table on a terminal, plain lines elsewhere."""
+    wandb: WandbConfig | None = None
+    mlflow: MlflowConfig | None = None
 
 
 @dataclass(config=STRICT)

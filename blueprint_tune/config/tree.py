@@ -28,6 +28,9 @@ from blueprint_tune.config.commandline import (
     parse,
 )
 from blueprint_tune.config.conf_files import Library
+from blueprint_tune.config.package_layer import expanded, package_layer
+from blueprint_tune.config.package_train import Layer
+from blueprint_tune.errors import StorageError, TaskPackageError
 
 _ABSENT = object()
 
@@ -44,6 +47,8 @@ class Composed:
     """The file chosen in each group."""
     usable: list[str] = field(default_factory=list)
     """The overrides that took part."""
+    layer: Layer | None = None
+    """What a task package contributes."""
     folders: list[Path] = field(default_factory=list)
 
 
@@ -52,10 +57,12 @@ def register_resolvers() -> None:
 
     ``${share_of:<number>,<share>}``: that share of a whole number, rounded, at least 1.
     ``${reports_of:<env steps>,<env steps between reports>}``: how many reports a trial makes at most.
+    ``${updates_of:<updates>,<agent.rollouts>,<backend.num_envs>}``: the env steps of so many updates.
     ``${scene_id_of:<manifest>}``: the id that a scene manifest states, as a safe file name.
     """
     OmegaConf.register_new_resolver("share_of", _share_of, replace=True)
     OmegaConf.register_new_resolver("reports_of", _reports_of, replace=True)
+    OmegaConf.register_new_resolver("updates_of", _updates_of, replace=True)
     OmegaConf.register_new_resolver("scene_id_of", _scene_id_of, replace=True)
 
 
@@ -69,6 +76,11 @@ def _reports_of(env_steps: Any, between: Any) -> Any:
     return (
         -(-env_steps // between) + 1 if isinstance(env_steps, int) and isinstance(between, int) else env_steps
     )
+
+
+def _updates_of(updates: Any, rollouts: Any, num_envs: Any) -> Any:
+    whole = all(isinstance(value, int) for value in (updates, rollouts, num_envs))
+    return updates * rollouts * num_envs if whole else updates
 
 
 def _scene_id_of(manifest: str) -> str:
@@ -105,8 +117,14 @@ def load(
     ]
     result.folders = [folder for folder in folders if folder.is_dir()]
     groups = _groups(result.folders)
+    try:
+        result.layer = package_layer(overrides)
+    except (TaskPackageError, StorageError) as error:
+        result.problems.append(str(error))
     with _session(library):
-        cfg, verdict = _compose(overrides, groups, searchpath_overrides(result.folders))
+        words = expanded(overrides, result.layer)
+        cfg, verdict = _compose(words, groups, searchpath_overrides(result.folders))
+    result.problems += result.layer.problems if result.layer else []
     result.problems += verdict.problems
     result.usable = verdict.usable
     if cfg is None or not complete:
@@ -123,11 +141,20 @@ def load(
     return result
 
 
+def with_package(overrides: Sequence[str]) -> list[str]:
+    """``overrides`` with what a task package among them contributes, for Hydra to show."""
+    try:
+        return expanded(overrides, package_layer(overrides))
+    except (TaskPackageError, StorageError):  # whoever composes says so
+        return list(overrides)
+
+
 def no_scene(scenes: Sequence[str]) -> str:
     """What to tell someone who named no scene."""
     return (
         f"No scene is given. Add one to the command: {', '.join(f'+scene={name}' for name in scenes)}"
-        " (manifest reads any scene: +scene=manifest scene.manifest=<path>)."
+        " (manifest reads any scene: +scene=manifest scene.manifest=<path>; package a task package:"
+        " +scene=package scene.package=<path>)."
     )
 
 

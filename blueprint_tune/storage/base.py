@@ -65,6 +65,10 @@ class Store(ABC):
         """Keys of all objects below ``prefix`` (a folder, or ``""`` for all), sorted."""
 
     @abstractmethod
+    def folders(self, prefix: str) -> list[str]:
+        """Names of the folders right below ``prefix``, sorted; what they hold is not listed."""
+
+    @abstractmethod
     def put_all(self, objects: Sequence[tuple[str, Content]], withdraw: Sequence[str] = ()) -> None:
         """Store objects; they become visible in the order given.
 

@@ -84,6 +84,10 @@ class BucketStore(Store):
         """Names that begin with ``prefix``."""
 
     @abstractmethod
+    def prefixes(self, prefix: str) -> list[str]:
+        """The beginnings up to and with the next ``/`` that names below ``prefix`` share, each once."""
+
+    @abstractmethod
     def remove(self, key: str) -> None:
         """Remove the object; absent is a fault."""
 
@@ -104,6 +108,13 @@ class BucketStore(Store):
         below = f"{prefix}/" if prefix else ""
         found = self._ask("list", f"'{prefix}'", lambda: self.names(below))
         return sorted(name for name in found if is_plain(name))
+
+    def folders(self, prefix: str) -> list[str]:
+        """Folders are what names have in common up to a ``/``."""
+        below = f"{prefix}/" if prefix else ""
+        found = self._ask("list", f"'{prefix}'", lambda: self.prefixes(below))
+        names = (name.removeprefix(below).rstrip("/") for name in found)
+        return sorted(name for name in names if is_plain(name))
 
     def put_all(self, objects: Sequence[tuple[str, Content]], withdraw: Sequence[str] = ()) -> None:
         """Upload one object after the other; one that is there with the same content is not sent again.

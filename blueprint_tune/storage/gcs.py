@@ -122,6 +122,11 @@ class GcsStore(BucketStore):
             b.name for b in self._bucket.list_blobs(prefix=prefix or None, max_results=limit, **self._once)
         ]
 
+    def prefixes(self, prefix: str) -> list[str]:
+        """From pages of a listing with a delimiter."""
+        listing = self._bucket.list_blobs(prefix=prefix or None, delimiter="/", **self._once)
+        return sorted({name for page in listing.pages for name in page.prefixes})
+
     def remove(self, key: str) -> None:
         """Whatever generation is there."""
         self._bucket.blob(key).delete(**self._once)

@@ -56,6 +56,15 @@ class LocalStore(Store):
                 found += [(Path(folder) / name).relative_to(self.root).as_posix() for name in files]
         return sorted(found)
 
+    def folders(self, prefix: str) -> list[str]:
+        """Names of the folders right below the folder ``prefix``; none when it does not exist."""
+        with self._sentences(f"'{prefix}' cannot be listed"):
+            try:
+                found = [entry.name for entry in os.scandir(self.root / prefix) if entry.is_dir()]
+            except FileNotFoundError:
+                return []
+        return sorted(name for name in found if not name.startswith(_STAGING))
+
     def put_all(self, objects: Sequence[tuple[str, Content]], withdraw: Sequence[str] = ()) -> None:
         """Write everything to a staging folder, then move it into place one object after the other."""
         unseen = "cannot be written, and nothing of this result became visible"

@@ -194,6 +194,10 @@ class StoragePath:
         start = len(self.key) + 1 if self.key else 0
         return [key[start:] for key in self.store.keys(self.key)]
 
+    def folders(self) -> list[str]:
+        """Names of the folders right below this one, sorted; what they hold is not listed."""
+        return self.store.folders(self.key)
+
     def delete(self) -> None:
         """Remove the object."""
         self.store.delete(self.key)

@@ -114,6 +114,13 @@ class S3Store(BucketStore):
         )
         return [item["Key"] for page in pages for item in page.get("Contents", ())]
 
+    def prefixes(self, prefix: str) -> list[str]:
+        """From pages of a listing with a delimiter."""
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._name, Prefix=prefix, Delimiter="/"
+        )
+        return [item["Prefix"] for page in pages for item in page.get("CommonPrefixes", ())]
+
     def remove(self, key: str) -> None:
         """S3 does not say whether there was anything to delete, so that is asked first."""
         self.head(key)

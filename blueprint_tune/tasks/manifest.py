@@ -35,6 +35,13 @@ _FRICTION_KEYS = ("friction", "static_friction", "friction_static", "dynamic_fri
 def read_manifest(path: str | Path, up_axis: Literal["auto", "y", "z"] = "auto") -> Scene:
     """Read a scene manifest. Raises ManifestError with the file, the object and what is wrong."""
     tree, digest = load(path)
+    return read_tree(tree, digest, path, up_axis)
+
+
+def read_tree(
+    tree: dict[str, Any], digest: str, path: str | Path, up_axis: Literal["auto", "y", "z"] = "auto"
+) -> Scene:
+    """Read a manifest that is parsed already; ``path`` is where it is, or what it stands for."""
     notes = Notes(str(path))
     header = section(tree, "scene", "top level", notes)
     meters = _meters(header, notes)

@@ -18,6 +18,7 @@ from blueprint_tune.tasks.geometry import Floats
 from blueprint_tune.tasks.layout import Layout, lay_out
 from blueprint_tune.tasks.manifest import read_manifest
 from blueprint_tune.tasks.overlaps import Overlap, deep_overlaps, support
+from blueprint_tune.tasks.package import read_package_scene
 from blueprint_tune.tasks.placement import Base, check_given, place
 from blueprint_tune.tasks.regions import fitted_socket, region
 from blueprint_tune.tasks.roles import Casting, bindings, member_names
@@ -87,6 +88,8 @@ def manifest_path(scene: SceneConfig) -> Path:
 
 def bind_task(cfg: ExperimentConfig) -> TaskSpec:
     """Read the scene and bind the policy's roles to it. Raises ManifestError and TaskPackageError."""
+    if cfg.scene.package is not None:
+        return bind(read_package_scene(cfg.scene.package, cfg.scene.manifest, cfg.scene.up_axis), cfg)
     return bind(read_manifest(manifest_path(cfg.scene), cfg.scene.up_axis), cfg)
 
 
@@ -99,7 +102,7 @@ def bind(scene: Scene, cfg: ExperimentConfig) -> TaskSpec:
     _check_start(cfg.policy, roles)
     layout = lay_out(scene, roles, _kinds(cfg.policy), overlaps, base, _range_m(cfg.robot, roles, base))
     made_up = [*_role_guesses(roles), *layout.guesses, *cfg.robot.guesses]
-    notes = [*scene.notes, *_binding_notes(cfg, roles, base), *layout.notes, *made_up]
+    notes = [*cfg.scene.adaptations, *scene.notes, *_binding_notes(cfg, roles, base), *layout.notes, *made_up]
     guesses = (*_used_guesses(scene, layout), *made_up)
     return TaskSpec(
         scene=scene,

@@ -160,6 +160,8 @@ def anchored(cfg: ExperimentConfig) -> ExperimentConfig:
     scene, robot, storage = cfg.scene, cfg.robot, cfg.storage
     if scene.manifest is not None and Path(scene.manifest).exists():
         scene = dataclasses.replace(scene, manifest=str(Path(scene.manifest).absolute()))
+    if scene.package is not None:
+        scene = dataclasses.replace(scene, package=str(Path(scene.package).absolute()))
     grippers = {
         name: hand and dataclasses.replace(hand, model=_anchored_model(hand.model))
         for name, hand in robot.grippers.items()

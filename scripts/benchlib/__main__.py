@@ -18,7 +18,9 @@ COMMANDS = {
     "startup": "start-up times, trial switch, memory",
     "sweeps": "trial switch, overhead of a trial, driver memory, restart after kill -9",
     "integrity": "damage checkpoints and bundles at random places; whether it is noticed",
+    "package-fuzz": "thousands of damaged task packages through the reader",
     "storage": "break uploads into emulated buckets a thousand times, and let claims race",
+    "search": "a sweep of half an hour against the default settings, both on fresh seeds",
     "readme": "put the measured table into README.md",
     "policies": "write docs/policies.md: pictures, roles, success, rewards and learning curves",
 }
@@ -32,7 +34,7 @@ def main() -> None:
         print("  peers-install    make the virtual environments of the peers", file=sys.stderr)
         print("\n".join(f"  {key:<16} {text}" for key, text in COMMANDS.items()), file=sys.stderr)
         raise SystemExit(0 if name in ("-h", "--help") else 2)
-    module = importlib.import_module(f"benchlib.{name}")
+    module = importlib.import_module(f"benchlib.{name.replace('-', '_')}")
     parser = argparse.ArgumentParser(f"scripts/bench {name}", description=COMMANDS[name])
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the result files")
     module.add_arguments(parser)

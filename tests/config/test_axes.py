@@ -36,7 +36,7 @@ def test_a_list_of_lists_is_an_axis() -> None:
 
 def test_all_means_every_file_that_can_be_used_as_it_is() -> None:
     scenes = [c.axes["scene"] for c in combinations(["+scene=all"], everything=True)]
-    assert scenes == [name for name in paths.group_options("scene") if name != "manifest"]
+    assert scenes == [name for name in paths.group_options("scene") if name not in ("manifest", "package")]
     found = combinations([SCENE, "policy=all"], everything=True)
     assert [c.axes["policy"] for c in found] == paths.group_options("policy")
     assert all(c.broad for c in found)

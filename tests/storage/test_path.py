@@ -53,6 +53,15 @@ def test_bytes_and_text_come_back(storage: StoragePath) -> None:
     assert not (storage / "a/x").exists()
 
 
+def test_folders_are_listed_without_what_they_hold(storage: StoragePath) -> None:
+    for key in ("a/b/c/d", "a/b/e", "a/f/g", "a/h", "i/j"):
+        (storage / key).write_bytes(b"")
+    assert (storage / "a").folders() == ["b", "f"]
+    assert storage.folders() == ["a", "i"]
+    assert (storage / "a/f").folders() == []
+    assert (storage / "nothing").folders() == []
+
+
 def test_of_many_that_create_one_object_one_succeeds(storage: StoragePath) -> None:
     won: list[int] = []
     start = threading.Barrier(8)

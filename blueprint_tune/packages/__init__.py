@@ -1,0 +1,1 @@
+"""Task packages of BlueprintPipeline, read without running a line of them."""

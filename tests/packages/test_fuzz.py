@@ -1,0 +1,35 @@
+"""A small part of ``scripts/bench package-fuzz``: every damaged package gets an answer, in time."""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from benchlib.damage import WAYS, damage
+from benchlib.package_fuzz import judge_damaged
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from blueprint_tune.packages.reader import read_package
+from blueprint_tune.packages.validate import examine
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 10**9))
+def test_every_damaged_package_gets_an_answer_and_runs_nothing(seed):
+    with tempfile.TemporaryDirectory() as root:
+        case = judge_damaged(Path(root), seed)
+    assert case.status in ("0", "1", "2", "refused")
+    assert case.cpu_s < 2.0, case
+
+
+@pytest.mark.parametrize("way", sorted(WAYS))
+def test_each_way_of_damage_changes_the_package(package, tmp_path, monkeypatch, way):
+    folder = package()
+    before = {p.name: p.read_bytes() for p in folder.iterdir()}
+    for name in set(WAYS) - {way}:
+        monkeypatch.delitem(WAYS, name)
+    for seed in range(20):
+        assert way in damage(folder, tmp_path / "trap", seed)
+    after = {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file() and not p.is_symlink()}
+    assert after != before
+    assert examine(read_package(folder)).status in (0, 1, 2)
