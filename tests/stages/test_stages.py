@@ -19,7 +19,8 @@ Say = Callable[..., tuple[int, str]]
 WORDS = [
     "+scene=kitchen_001", "policy=drawer_manipulation", "preset=smoke", "backend=pointmass", "name=done",
     "backend.num_envs=16", "agent.rollouts=16", "budget.env_steps=768", "budget.report_env_steps=256",
-    "evaluation.selection.episodes=2", "evaluation.video=false",
+    "evaluation.selection.episodes=2", "evaluation.video=false", "evaluation.robustness=off",
+    "policy.episode_s=1.0",
 ]  # fmt: skip
 
 
