@@ -81,7 +81,17 @@ def _dispatch(words: list[str]) -> None:
     elif not {"-h", "--help"}.isdisjoint(words):
         print(VERBS[name].help())
     else:
-        VERBS[name].run(words)
+        VERBS[name].run(_with_config_dir(words))
+
+
+def _with_config_dir(words: list[str]) -> list[str]:
+    """``words`` without ``--config-dir``, whose folder is searched from here on."""
+    words, config_dir = _take_option(words, "--config-dir", "-cd")
+    if config_dir is not None:
+        from blueprint_tune.config import paths
+
+        paths.add_user_conf_dir(config_dir)
+    return words
 
 
 def _run(words: list[str]) -> None:
@@ -91,9 +101,6 @@ def _run(words: list[str]) -> None:
     from blueprint_tune.config import paths
     from blueprint_tune.config.tree import register_resolvers, searchpath_overrides
 
-    words, config_dir = _take_option(words, "--config-dir", "-cd")
-    if config_dir is not None:
-        paths.add_user_conf_dir(config_dir)
     arguments = _parse_flags(words)
     flags = [word for word in words if word not in arguments.overrides]
     shows = arguments.info or arguments.shell_completion or arguments.hydra_help
@@ -251,146 +258,55 @@ def _resume_help() -> str:
     )
 
 
-def _batch(words: list[str]) -> None:
-    from blueprint_tune.batches.commands import batch
+def _verb(usage: str, summary: str, module: str, function: str = "run", text: str = "HELP") -> Verb:
+    """A verb that is a function of a module, which is imported once it is asked for; ``text`` is its help."""
 
-    batch(words)
+    def named(name: str) -> Any:
+        return getattr(importlib.import_module(f"blueprint_tune.{module}"), name)
 
-
-def _batch_help() -> str:
-    from blueprint_tune.batches.commands import BATCH_HELP
-
-    return BATCH_HELP
+    return Verb(usage, summary, lambda words: named(function)(words), lambda: str(named(text)))
 
 
-def _leaderboard(words: list[str]) -> None:
-    from blueprint_tune.batches.commands import leaderboard
-
-    leaderboard(words)
-
-
-def _leaderboard_help() -> str:
-    from blueprint_tune.batches.commands import LEADERBOARD_HELP
-
-    return LEADERBOARD_HELP
-
-
-def _plan(words: list[str]) -> None:
-    from blueprint_tune.planning import command
-
-    command.run(_with_config_dir(words))
-
-
-def _evaluate(words: list[str]) -> None:
-    from blueprint_tune.evaluating import command
-
-    command.run(_with_config_dir(words))
-
-
-def _with_config_dir(words: list[str]) -> list[str]:
-    """``words`` without ``--config-dir``, whose folder is searched from here on."""
-    words, config_dir = _take_option(words, "--config-dir", "-cd")
-    if config_dir is not None:
-        from blueprint_tune.config import paths
-
-        paths.add_user_conf_dir(config_dir)
-    return words
-
-
-def _diff(words: list[str]) -> None:
-    from blueprint_tune.comparing import command
-
-    command.run(words)
-
-
-def _stage(name: str) -> Verb:
-    """A verb of ``stages``: one stage of the pipeline on an experiment."""
-    usage, summary = {
-        "export": ("export EXPERIMENT", "write the bundle again from the best checkpoint, and prove it"),
-        "report": ("report EXPERIMENT", "write the HTML report again"),
-        "publish": ("publish EXPERIMENT", "copy a finished experiment to storage, again or elsewhere"),
-    }[name]
-
-    def module() -> Any:
-        return importlib.import_module(f"blueprint_tune.stages.{name}")
-
-    return Verb(usage, summary, lambda words: module().run(words), lambda: str(module().HELP))
-
-
-def _promote(words: list[str]) -> None:
-    from blueprint_tune.registry import commands
-
-    commands.promote(words)
-
-
-def _list(words: list[str]) -> None:
-    from blueprint_tune.registry import commands
-
-    commands.list_published(words)
-
-
-def _show(words: list[str]) -> None:
-    from blueprint_tune.registry import commands
-
-    commands.show(words)
-
-
-def _registry_help(name: str) -> Callable[[], str]:
-    return lambda: str(getattr(importlib.import_module("blueprint_tune.registry.commands"), f"{name}_HELP"))
-
-
-def _watch(words: list[str]) -> None:
-    from blueprint_tune.service import command
-
-    words, config_dir = _take_option(words, "--config-dir", "-cd")
-    if config_dir is not None:
-        from blueprint_tune.config import paths
-
-        paths.add_user_conf_dir(config_dir)
-    command.run(words)
-
-
-def _validate(words: list[str]) -> None:
-    from blueprint_tune.validating import command
-
-    command.run(words)
-
-
-def _help_of(package: str) -> Callable[[], str]:
-    """The help of a verb that has a package of its own."""
-    return lambda: str(importlib.import_module(f"blueprint_tune.{package}.command").HELP)
-
-
+_BATCHES, _REGISTRY = "batches.commands", "registry.commands"
 VERBS = {
     "run": Verb("run OVERRIDES…", "train, evaluate the best, export, report, publish", _run, _run_help),
     "resume": Verb("resume EXPERIMENT", "continue an interrupted experiment", _resume, _resume_help),
-    "batch": Verb("batch OVERRIDES…", "one experiment per policy type (or any axis)", _batch, _batch_help),
-    "leaderboard": Verb(
-        "leaderboard [FOLDER…]", "all experiments in one table and page", _leaderboard, _leaderboard_help
+    "plan": _verb("plan OVERRIDES…", "say what would run, how long and how large it is", "planning.command"),
+    "batch": _verb(
+        "batch OVERRIDES…", "one experiment per policy type (or any axis)", _BATCHES, "batch", "BATCH_HELP"
     ),
-    "promote": Verb(
-        "promote POLICY", "make a published policy its scene's champion", _promote, _registry_help("PROMOTE")
+    "leaderboard": _verb(
+        "leaderboard [FOLDER…]",
+        "all experiments in one table and page",
+        _BATCHES,
+        "leaderboard",
+        "LEADERBOARD_HELP",
     ),
-    "list": Verb("list [ROOT]", "the published policies and champions", _list, _registry_help("LIST")),
-    "show": Verb("show POLICY", "one published policy", _show, _registry_help("SHOW")),
-    "evaluate": Verb(
-        "evaluate POLICY [OVERRIDES…]",
-        "play the benchmark with an experiment's best, a checkpoint or a bundle",
-        _evaluate,
-        _help_of("evaluating"),
+    "diff": _verb("diff A B", "how two experiments, or git revisions of conf/, differ", "comparing.command"),
+    "validate": _verb("validate PACKAGE", "what is wrong with a task package or scene", "validating.command"),
+    "watch": _verb("watch OVERRIDES…", "train whenever a task package is complete", "service.command"),
+    "evaluate": _verb(
+        "evaluate POLICY",
+        "play the benchmark with an experiment, checkpoint or bundle",
+        "evaluating.command",
     ),
-    "plan": Verb(
-        "plan OVERRIDES…", "say what would run, how long and how large it is", _plan, _help_of("planning")
+    "export": _verb(
+        "export EXPERIMENT", "write the bundle again from the best checkpoint, and prove it", "stages.export"
     ),
-    "validate": Verb(
-        "validate PACKAGE", "what is wrong with a task package or scene", _validate, _help_of("validating")
+    "report": _verb("report EXPERIMENT", "write the HTML report again", "stages.report"),
+    "publish": _verb(
+        "publish EXPERIMENT", "copy a finished experiment to storage, again or elsewhere", "stages.publish"
     ),
-    "watch": Verb(
-        "watch OVERRIDES…", "train whenever a task package is complete", _watch, _help_of("service")
+    "promote": _verb(
+        "promote POLICY",
+        "make a published policy its scene's champion",
+        _REGISTRY,
+        "promote",
+        "PROMOTE_HELP",
     ),
-    "diff": Verb(
-        "diff A B", "how two experiments, or git revisions of conf/, differ", _diff, _help_of("comparing")
+    "list": _verb(
+        "list [ROOT]", "the published policies and champions", _REGISTRY, "list_published", "LIST_HELP"
     ),
-    **{name: _stage(name) for name in ("export", "report", "publish")},
+    "show": _verb("show POLICY", "one published policy", _REGISTRY, "show", "SHOW_HELP"),
 }
 """Subcommands by name; a new one is an entry here."""

@@ -234,6 +234,19 @@ class Dossier:
             front=self._front(),
         )
 
+    def for_sinks(self, outcome: Mapping[str, Any]) -> tuple[dict[str, float | str], list[Path]]:
+        """What trackers keep of a finished experiment: figures, and files."""
+        low, high = outcome["success_interval"]
+        summary: dict[str, float | str] = {
+            "benchmark/success_rate": float(outcome["success_rate"]),
+            "benchmark/success_rate_low": float(low),
+            "benchmark/success_rate_high": float(high),
+            "best_trial": self.best.trial_id,
+        }
+        evaluation = self.folder.evaluation / "benchmark_report.json"
+        bundle = (self.folder.bundle / name for name in ("policy.onnx", "policy_config.json"))
+        return summary, [self.folder.report, evaluation, *bundle]
+
     def _copies(self) -> tuple[Copy, ...] | None:
         """Who copied whom, in numbers of trials; None for a sweep whose trials train apart."""
         from blueprint_tune.reporting.population import Copy

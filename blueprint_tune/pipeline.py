@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +13,8 @@ from blueprint_tune.config.identity import changed_since
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.config.searchspace import load_searchspace
 from blueprint_tune.errors import ConfigError, StorageError
+from blueprint_tune.reporting.sinks.choose import check_sinks, open_sinks
+from blueprint_tune.reporting.sinks.sinks import Sinks
 from blueprint_tune.storage.path import open_root
 from blueprint_tune.summary import summarise
 from blueprint_tune.tasks.spec import TaskSpec, bind_task
@@ -24,6 +27,10 @@ if TYPE_CHECKING:
     from blueprint_tune.publish import PublishedPaths
     from blueprint_tune.tuning.records import TrialRecord
     from blueprint_tune.tuning.session import Lent, RaySession
+
+
+LOGGERS = "loggers"
+"""Folder of an experiment with what trackers keep: the ids of their runs, and files to be sent later."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,7 @@ def run_experiment(
         task = bind_task(cfg)
         space = load_searchspace(cfg.searchspace, cfg)
         _check_sweep(cfg, space)
+        check_sinks(cfg)
         folder, _ = open_folder(cfg, describe(cfg, space, task.scene.digest, overrides))
         result = _finish(cfg, task, folder, progress, lent)
     summarise(result)
@@ -80,6 +88,7 @@ def resume_experiment(path: Path | str) -> RunResult:
     """
     folder = ExperimentFolder(Path(path).absolute())
     cfg, _ = folder.read()
+    check_sinks(cfg)
     with Progress(cfg.logger.progress, folder.name) as progress:
         progress.stage("reading the scene")
         task = bind_task(cfg)
@@ -111,8 +120,11 @@ def _finish(
     if folder.state() == "finished":
         return _offer(cfg, task, folder, progress)
     try:
-        with folder.claimed():
-            return _carry_on(cfg, task, folder, progress, lent)
+        with (
+            folder.claimed(),
+            contextlib.closing(open_sinks(cfg, folder.name, folder.path / LOGGERS, progress.note)) as sinks,
+        ):
+            return _carry_on(cfg, task, folder, progress, sinks, lent)
     except KeyboardInterrupt:
         progress.note(f"Stopped. Continue with:  blueprint-tune resume {folder.path}")
         raise
@@ -123,6 +135,7 @@ def _carry_on(
     task: TaskSpec,
     folder: ExperimentFolder,
     progress: Progress,
+    sinks: Sinks,
     lent: Lent | None,
 ) -> RunResult:
     from blueprint_tune.dossier import Dossier
@@ -143,13 +156,14 @@ def _carry_on(
 
     go_on = f"Continue with:  blueprint-tune resume {folder.path}"
     with RaySession(cfg.cluster, folder.log, min_cpus(folder), go_on, lent) as session:
-        records = run_search(cfg, folder.read()[1], folder, session, progress)
+        records = run_search(cfg, folder.read()[1], folder, session, progress, sinks)
         dossier = Dossier(cfg, task, folder, folder.tree(), records).undamaged(progress.note)
         outcome = _outcome(dossier, session, progress)
     dossier = _with_second_look(dossier, outcome)
     report(dossier, outcome, progress)
     published = publish(dossier, outcome, progress)
     _promote(cfg, published, progress)
+    _tell(sinks, dossier, outcome, progress)
     return finish(dossier, outcome, published, progress.elapsed_s)
 
 
@@ -231,6 +245,19 @@ def publish(dossier: Dossier, outcome: Mapping[str, Any], progress: Progress) ->
             f"Nothing is lost: the results are in {dossier.folder.path}. When there is room and permission, "
             f"publish them, without training again:  blueprint-tune resume {dossier.folder.path}"
         ) from error
+
+
+def _tell(sinks: Sinks, dossier: Dossier, outcome: Mapping[str, Any], progress: Progress) -> None:
+    """Give trackers the result before the experiment counts as finished: a kill here is made up for later."""
+    if not sinks.names:
+        return
+    progress.stage(f"sending the result to {' and '.join(sinks.names)}")
+    sinks.finish(*dossier.for_sinks(outcome))
+    sinks.close()
+    wandb = dossier.cfg.logger.wandb
+    if wandb is not None and wandb.mode == "offline":
+        runs = dossier.folder.path / LOGGERS / "wandb"
+        progress.note(f"Send the offline runs with:  wandb sync {runs}/offline-run-*")
 
 
 def _offer(cfg: ExperimentConfig, task: TaskSpec, folder: ExperimentFolder, progress: Progress) -> RunResult:

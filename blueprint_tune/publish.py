@@ -166,6 +166,7 @@ def _job(run: FinishedRun, folder: str) -> Objects:
         (f"{folder}/config/train_cfg.yaml", _yaml(train_cfg(run.best_cfg, run.max_episode_steps))),
         (f"{folder}/config/job_config.json", _json(job_config(cfg, job, run.changes))),
         (f"{folder}/config/experiment.yaml", run.experiment_yaml),
+        *_package(cfg.scene.package, folder),
         *_checkpoints(run, folder),
         *_logs(run, folder),
         (f"{folder}/metrics/training_curves.json", _json(curves)),
@@ -178,6 +179,13 @@ def _job(run: FinishedRun, folder: str) -> Objects:
         objects.append((f"{where}/config.yaml", _yaml(settings)))
         objects.append((f"{where}/metrics.csv", metrics_csv(trial).encode()))
     return [*objects, (f"{folder}/job_status.json", _json(job_status(cfg, job)))]
+
+
+def _package(package: str | None, folder: str) -> Objects:
+    """The package's env_cfg.py, which says what was asked for; a link may lead anywhere and is left out."""
+    file = Path(package or "", "env_cfg.py")
+    given = package is not None and file.is_file() and not file.is_symlink()
+    return [(f"{folder}/config/env_cfg.py", file)] if given else []
 
 
 def _checkpoints(run: FinishedRun, folder: str) -> Objects:

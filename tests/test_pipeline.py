@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -27,6 +28,9 @@ ENV = {**os.environ, "PYTHONPATH": str(Path(blueprint_tune.__file__).parents[1])
 SWEEP = ["sweep=random", "sweep.num_samples=2", "sweep.concurrent_trials=1"]
 
 
+TRACKED = ["logger=wandb", "logger.wandb.mode=offline"] if importlib.util.find_spec("wandb") else []
+
+
 def overrides(folder: Path, *more: str) -> list[str]:
     sizes = [
         "backend=pointmass",
@@ -44,7 +48,7 @@ def overrides(folder: Path, *more: str) -> list[str]:
 def finished(local_ray: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
     """One run of everything, for the tests that look at what it left."""
     folder = tmp_path_factory.mktemp("run")
-    return folder, blueprint_tune.run(overrides(folder, *SWEEP))
+    return folder, blueprint_tune.run(overrides(folder, *SWEEP, *TRACKED))
 
 
 def test_a_run_returns_what_it_measured_and_where_it_is(finished: tuple[Path, Any]) -> None:
@@ -59,6 +63,17 @@ def test_a_run_returns_what_it_measured_and_where_it_is(finished: tuple[Path, An
     assert set(result.metrics["baselines"]) == {"zero", "random"}
     assert result.metrics["onnx_difference"] <= 1e-4
     assert result.metrics["env_steps"] == 1024 and result.duration_s > 1
+
+
+@pytest.mark.skipif(not TRACKED, reason="Weights & Biases is an extra: pip install 'blueprint-tune[wandb]'")
+def test_every_trial_was_told_to_the_tracker(finished: tuple[Path, Any]) -> None:
+    result = finished[1]
+    known = json.loads((result.path / "loggers/wandb.json").read_text())
+    trials = {trial.trial_id for trial in result.trials}
+    assert set(known["runs"]) == {*trials, "experiment"}
+    assert known["sent"] == dict.fromkeys(trials, 1024)
+    runs = {path.stem for path in (result.path / "loggers/wandb").glob("offline-run-*/*.wandb")}
+    assert runs == {f"run-{run_id}" for run_id in known["runs"].values()}
 
 
 def test_the_layout_is_complete_and_the_marker_last(finished: tuple[Path, Any]) -> None:

@@ -294,3 +294,20 @@ def test_ids_cannot_leave_their_folder(make: Make, tmp_path: Path, bad: str) -> 
         with pytest.raises(StorageError, match="cannot name a folder"):
             publish(hostile)
     assert not (tmp_path / "store").exists()
+
+
+def test_the_packages_own_env_cfg_is_kept_with_the_job_unless_it_is_a_link(
+    make: Make, tmp_path: Path
+) -> None:
+    package = tmp_path / "isaac_lab"
+    package.mkdir()
+    run = make()
+    run = replace(run, cfg=replace(run.cfg, scene=replace(run.cfg.scene, package=str(package))))
+    kept = tmp_path / f"store/scenes/kitchen_001/rl_training/jobs/{JOB}/config/env_cfg.py"
+    (package / "env_cfg.py").symlink_to(tmp_path / "work" / JOB / "report.html")
+    publish(run)
+    assert not kept.exists()
+    (package / "env_cfg.py").unlink()
+    (package / "env_cfg.py").write_text("class KitchenEnvCfg: ...")
+    publish(run)
+    assert kept.read_text() == "class KitchenEnvCfg: ..."

@@ -53,7 +53,9 @@ def _run(job: dict[str, Any]) -> None:
 
 def _end_with_the_batch() -> None:
     os.read(0, 1)
-    os.killpg(0, signal.SIGKILL)  # with everything it has started; the process leads a group of its own
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)  # with everything it has started
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from blueprint_tune.config.schema import (
     AgentConfig,
     ClusterConfig,
     ExperimentConfig,
+    LoggerConfig,
     RobotConfig,
     StorageConfig,
 )
@@ -39,7 +40,17 @@ def cross_checks(cfg: ExperimentConfig) -> list[str]:
         *_evaluation(cfg.evaluation),
         *_noise_floor(cfg),
         *sweep_problems(cfg),
+        *_logger(cfg.logger),
     ]
+
+
+def _logger(logger: LoggerConfig) -> Iterator[str]:
+    uri = logger.mlflow.tracking_uri if logger.mlflow else None
+    if uri and "@" in uri.partition("://")[2].partition("/")[0]:
+        yield (
+            "logger.mlflow.tracking_uri holds a user or password, which would be written down with the"
+            " settings. Put them in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead."
+        )
 
 
 def _resources(cfg: ExperimentConfig) -> Iterator[str]:

@@ -279,12 +279,36 @@ class StorageConfig:
 
 
 @dataclass(config=STRICT)
+class WandbConfig:
+    """Weights & Biases; the key is the environment's (WANDB_API_KEY, or ``wandb login``)."""
+
+    project: str
+    entity: str | None
+    """null = the default of whoever is logged in."""
+    mode: Literal["online", "offline"]
+    """offline = files in the experiment's folder, for ``wandb sync``."""
+    tags: list[str]
+
+
+@dataclass(config=STRICT)
+class MlflowConfig:
+    """An MLflow tracking server; user and password are the environment's (MLFLOW_TRACKING_USERNAME, …)."""
+
+    tracking_uri: str | None
+    """null = MLFLOW_TRACKING_URI."""
+    experiment: str
+    tags: dict[str, str]
+
+
+@dataclass(config=STRICT)
 class LoggerConfig:
     """Metric sinks beside the experiment's own files."""
 
     tensorboard: bool
     progress: Literal["auto", "table", "lines", "off"]
     """auto = a live table on a terminal, plain lines elsewhere."""
+    wandb: WandbConfig | None = None
+    mlflow: MlflowConfig | None = None
 
 
 @dataclass(config=STRICT)

@@ -99,7 +99,14 @@ def _sentences(
         key = ".".join(path)
         if not any(key == skip or key.startswith(f"{skip}.") for skip in ignore):
             found.setdefault(path, []).append((entry["type"], entry["msg"]))
-    return [origin(path) + _sentence(path, entries, tree) for path, entries in found.items()]
+    told = [path for path in found if not _wrong_within(path, found)]
+    return [origin(path) + _sentence(path, found[path], tree) for path in told]
+
+
+def _wrong_within(path: tuple[str, ...], found: Mapping[tuple[str, ...], list[tuple[str, str]]]) -> bool:
+    """Whether a group could also be a word (``off``), and what is wrong is one of its settings."""
+    deeper = any(len(other) > len(path) and other[: len(path)] == path for other in found)
+    return deeper and all(kind == "literal_error" for kind, _ in found[path])
 
 
 def _path(loc: Sequence[int | str], tree: Any, absent: bool) -> tuple[str, ...]:
@@ -107,6 +114,8 @@ def _path(loc: Sequence[int | str], tree: Any, absent: bool) -> tuple[str, ...]:
     path: list[str] = []
     for part in map(str, loc):
         if not suggest.exists(tree, [*path, part]):
+            if part[:1].isupper():  # the name of a member that is a group of settings
+                continue
             return (*path, part) if absent else tuple(path)
         path.append(part)
     return tuple(path)

@@ -24,8 +24,8 @@ def is_uri(place: str) -> bool:
     return "://" in place
 
 
-def local_package(place: str, cache: Path | None = None, endpoint: str | None = None) -> Path:
-    """The folder of a package, copied below ``cache`` (a temporary folder for None) if it is a URI.
+def local_package(place: str, cache: Path, endpoint: str | None = None) -> Path:
+    """The folder of a package, copied below ``cache`` if it is a URI.
 
     A copy is kept under the digest of its content, beside its scene's ``assets``, as upstream lays them out.
     ``endpoint`` is the URL of the bucket's server, None = the cloud's own. Raises StorageError where storage
@@ -35,7 +35,7 @@ def local_package(place: str, cache: Path | None = None, endpoint: str | None = 
 
 
 @lru_cache(maxsize=8)
-def _fetched(place: str, cache: Path | None, endpoint: str | None) -> Path:
+def _fetched(place: str, cache: Path, endpoint: str | None) -> Path:
     """Once a process: composing asks several times."""
     uri = place.rstrip("/")
     above, _, name = uri.rpartition("/")
@@ -73,13 +73,12 @@ def _read(folder: StoragePath, name: str, wanted: re.Pattern[str]) -> dict[str, 
     return found
 
 
-def _kept(content: dict[str, bytes], scene: str, name: str, cache: Path | None) -> Path:
+def _kept(content: dict[str, bytes], scene: str, name: str, cache: Path) -> Path:
     digest = hashlib.sha256()
     for key in sorted(content):
         digest.update(f"{key}\0{len(content[key])}\0".encode() + content[key])
-    root = Path(tempfile.mkdtemp(prefix="blueprint-tune-")) if cache is None else cache
     scene = scene if _plain(scene) else "package"
-    place = root / digest.hexdigest()[:16] / scene
+    place = cache / digest.hexdigest()[:16] / scene
     if not place.is_dir():
         _write(content, place)
     return place / name

@@ -1,66 +1,33 @@
-"""Whether a published bundle is whole and one that this version can use."""
+"""Whether a published bundle is whole, of a version that is known here, and what the index says it is."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from blueprint_tune.errors import ConfigError, ObjectNotFound, StorageError
-from blueprint_tune.registry.published import Published, read_json
-from blueprint_tune.schemas import load_schema
-
-CHECKSUMS = "checksums.sha256"
+from blueprint_tune.errors import ConfigError, ObjectNotFound
+from blueprint_tune.export.checksums import CHECKSUMS
+from blueprint_tune.export.loading import load_bundle
+from blueprint_tune.registry.published import Published
+from blueprint_tune.storage.digests import sha256
 
 
 def check_bundle(policy: Published) -> str:
-    """The bundle's identity: the sha256 of its list of checksums, every file of which was read and is right.
+    """The bundle's identity: the digest of its list of checksums, every file of which was read and is right.
 
-    Raises ConfigError for a bundle of a newer version, or of another policy, scene or robot; StorageError for
-    a damaged one.
+    Raises ConfigError for a bundle of another policy type, scene or robot, and what ``load_bundle`` raises
+    for one that is damaged or of a newer version.
     """
-    facts = _read_facts(policy)
-    checksums = policy.bundle / CHECKSUMS
-    wrong = []
-    text = checksums.read_bytes()
-    for line in text.decode(errors="replace").splitlines():
-        digest, _, name = line.partition("  ")
-        if not line.startswith("#") and not _is_right(policy, name, digest):
-            wrong.append(name)
-    if wrong or not text.strip():
-        raise StorageError(
-            f"{policy.bundle} is damaged: {', '.join(wrong) or CHECKSUMS} is not what was written. "
-            f"Nothing was promoted. Publish the experiment again: blueprint-tune resume <its folder>"
-        )
-    _check_facts(policy, facts)
-    return hashlib.sha256(text).hexdigest()
+    _check_facts(policy, load_bundle(policy.bundle).config)
+    return sha256((policy.bundle / CHECKSUMS).read_bytes())
 
 
 def bundle_identity(policy: Published) -> str | None:
     """The same without reading the files; None where there is no bundle any more."""
     try:
-        return hashlib.sha256((policy.bundle / CHECKSUMS).read_bytes()).hexdigest()
+        return sha256((policy.bundle / CHECKSUMS).read_bytes())
     except ObjectNotFound:
         return None
-
-
-def _is_right(policy: Published, name: str, digest: str) -> bool:
-    try:
-        return hashlib.sha256((policy.bundle / name).read_bytes()).hexdigest() == digest
-    except ObjectNotFound:
-        return False
-
-
-def _read_facts(policy: Published) -> dict[str, Any]:
-    """What the bundle says about itself, in a form that is known here."""
-    facts = read_json(policy.bundle / "policy_config.json")
-    version, known = facts.get("format_version"), load_schema("policy_config")["properties"]["format_version"]
-    if version != known["const"]:
-        raise ConfigError(
-            f"{policy.bundle}: format {version} of a bundle is not known here, {known['const']} is. "
-            "Promote it with the version of blueprint-tune that wrote it."
-        )
-    return facts
 
 
 def _check_facts(policy: Published, facts: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,10 +11,10 @@ import yaml
 
 from blueprint_tune.config.flat import changes, shown
 from blueprint_tune.config.identity import task_digest, task_settings
-from blueprint_tune.errors import ConfigError, StorageError
+from blueprint_tune.errors import BlueprintTuneError, ConfigError, StorageError
 from blueprint_tune.evaluation.statistics import wilson_interval
 from blueprint_tune.registry.published import Published, read_json
-from blueprint_tune.storage.path import check_id
+from blueprint_tune.storage.path import StoragePath, check_id
 
 Start = tuple[int, int]
 """(seed, slot)."""
@@ -90,13 +91,21 @@ def read_evaluation(policy: Published, eval_id: str | None = None) -> Evaluation
 
 
 def evaluations_of(policy: Published) -> Iterator[Evaluation]:
-    """All published evaluations of the policy, the newest first."""
+    """All published evaluations of the policy that can be read, the newest first."""
     folder = policy.training / "evaluations"
     ids = [name.split("/")[0] for name in folder.walk() if name.endswith("/eval_results.json")]
-    documents = [(read_json(folder / name / "eval_results.json"), name) for name in ids]
+    documents = [(_read_or_nothing(folder / name / "eval_results.json"), name) for name in ids]
     own = [(str(rows.get("timestamp")), name) for rows, name in documents if rows.get("job_id") == policy.job]
     for _, name in sorted(own, reverse=True):
-        yield read_evaluation(policy, name)
+        with contextlib.suppress(BlueprintTuneError):  # one that is being written, for example
+            yield read_evaluation(policy, name)
+
+
+def _read_or_nothing(path: StoragePath) -> dict[str, Any]:
+    try:
+        return read_json(path)
+    except StorageError:
+        return {}
 
 
 def differences(a: Evaluation, b: Evaluation) -> list[str]:

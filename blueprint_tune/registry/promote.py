@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -56,7 +56,6 @@ def promote(
         raise ConfigError('--force needs a reason: --force "why this policy must serve now"')
     bundle = check_bundle(policy)
     first = read_evaluation(policy)
-    evaluations = [first, *(e for e in evaluations_of(policy) if e.eval_id != first.eval_id)]
     log = champions.log(policy.root, policy.scene, policy.policy, policy.robot)
     met: list[Champion | None] = []
 
@@ -64,7 +63,7 @@ def promote(
         met.append(champion)
         if champion is not None and _is(champion, policy, bundle):
             raise _AlreadyChampion
-        return _decision(policy, evaluations, bundle, champion, gates, force)
+        return _decision(policy, first, bundle, champion, gates, force)
 
     try:
         if dry_run:
@@ -87,18 +86,14 @@ def _is(champion: Champion, policy: Published, bundle: str) -> bool:
 
 def _decision(
     policy: Published,
-    evaluations: Sequence[Evaluation],
+    first: Evaluation,
     bundle: str,
     champion: Champion | None,
     gates: GatesConfig,
     force: str | None,
 ) -> dict[str, Any]:
-    """The part of the document that does not depend on the log.
-
-    The first of ``evaluations`` decides that can be compared with the champion or a baseline.
-    """
-    tried = [(evaluation, *_compared(policy, evaluation, champion)) for evaluation in evaluations]
-    evaluation, comparison, differing = next((t for t in tried if t[1] is not None), tried[0])
+    """The part of the document that does not depend on the log."""
+    evaluation, comparison, differing = _comparable(policy, first, champion)
     if comparison is None and force is None:
         raise ConfigError(_incomparable(policy, evaluation, champion, differing))
     verdict = judge(evaluation, gates, comparison, differing, force)
@@ -114,6 +109,22 @@ def _decision(
         "candidate": _candidate(policy, evaluation, bundle),
         "incumbent_decision": champion and champion.decision,
     }
+
+
+def _comparable(
+    policy: Published, first: Evaluation, champion: Champion | None
+) -> tuple[Evaluation, Comparison | None, list[str]]:
+    """The ``first`` evaluation and how it compares or, where it cannot be compared, the newest one that can.
+
+    That one must have asked what the policy was made for, not something easier.
+    """
+    comparison, differing = _compared(policy, first, champion)
+    if comparison is None:
+        for other in evaluations_of(policy):
+            again = _compared(policy, other, champion)[0] if other.task else None
+            if again is not None:
+                return other, again, []
+    return first, comparison, differing
 
 
 def _compared(
@@ -144,12 +155,12 @@ def _with_champion(
     return None, differing or ["the champion's files are gone or were replaced since it was promoted"]
 
 
-def _of_champion(policy: Published, champion: Champion) -> list[Evaluation]:
+def _of_champion(policy: Published, champion: Champion) -> Iterator[Evaluation]:
     """Its published evaluations, the newest first; none if its bundle is not the one promoted."""
     served = next((p for p in index(policy.root, policy.scene) if p.name == champion.name), None)
     if served is None or bundle_identity(served) != champion.candidate["bundle_sha256"]:
-        return []
-    return list(evaluations_of(served))
+        return
+    yield from evaluations_of(served)
 
 
 def _candidate(policy: Published, evaluation: Evaluation, bundle: str) -> dict[str, Any]:

@@ -20,4 +20,5 @@ def templates() -> Environment:
     environment.filters["duration"] = views.duration
     environment.filters["number"] = views.number
     environment.filters["percent"] = views.percent
+    environment.filters["interval"] = views.interval
     return environment

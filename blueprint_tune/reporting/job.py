@@ -116,7 +116,7 @@ def train_cfg(cfg: ExperimentConfig, max_episode_steps: int) -> dict[str, Any]:
             "checkpoint_path": None,
             "resume": False,
         },
-        "logging": {"wandb": {"enabled": False}, "tensorboard": {"enabled": cfg.logger.tensorboard}},
+        "logging": {"wandb": _wandb(cfg), "tensorboard": {"enabled": cfg.logger.tensorboard}},
         "rewards": {name: term.get("weight") for name, term in cfg.policy.rewards.items()},
         "randomization": {
             "enabled": bool(cfg.policy.events),
@@ -124,6 +124,11 @@ def train_cfg(cfg: ExperimentConfig, max_episode_steps: int) -> dict[str, Any]:
             "on_step": [],
         },
     }
+
+
+def _wandb(cfg: ExperimentConfig) -> dict[str, Any]:
+    wandb = cfg.logger.wandb
+    return {"enabled": False} if wandb is None else {"enabled": True, "project": wandb.project}
 
 
 _SCHEDULES = {"kl_adaptive": "adaptive", "linear": "linear", "constant": "fixed"}

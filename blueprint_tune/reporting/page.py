@@ -6,10 +6,14 @@ import base64
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 from markupsafe import Markup
+from numpy.typing import NDArray
 
-from blueprint_tune.reporting import views
+from blueprint_tune.evaluation.statistics import wilson_interval
+from blueprint_tune.reporting import evaluated, views
 from blueprint_tune.reporting.curves import SUCCESS, TrialCurves
+from blueprint_tune.reporting.gates import gates, tally
 from blueprint_tune.reporting.html import templates
 from blueprint_tune.reporting.plots import Line, Range, interval_plot, lines_plot, small_plot, success_plot
 from blueprint_tune.reporting.population import copy_rows, front_plot, lineage_plot
@@ -18,32 +22,69 @@ from blueprint_tune.reporting.report import ReportData
 
 def render(report: ReportData) -> str:
     """The page as text."""
+    judged = gates(report)
     return (
         templates()
         .get_template("report.html.j2")
         .render(
             report=report,
             verdict=views.verdict(report.benchmark),
+            gates=judged,
+            tally=tally(judged),
             facts=facts(report),
-            trials=views.trial_table(report.trials, report.best_trial),
-            incidents=views.incidents(report.trials),
-            seeds=views.seed_rows(report.benchmark),
             actions=views.action_rows(report.policy),
-            indicators=views.indicator_rows(report.benchmark),
             provenance=views.provenance_rows(report.provenance),
-            config=views.config_lines(report.config, list(report.changes)),
+            config=views.config_groups(report.config, report.changes),
             picture=_data_url("png", report.picture_png),
             video=_data_url("gif", report.video_gif),
-            intervals=Markup(interval_plot(ranges(report.benchmark))),
+            intervals=Markup(interval_plot(evaluated.ranges(report.benchmark))),
             success=Markup(success_plot(*success_lines(report))),
-            weighted=_weighted(report.best),
-            terms=[Markup(plot) for plot in _term_plots(report.best)],
-            lineage=_lineage(report),
-            copies=copy_rows(report.copies or ()),
-            front=Markup(front_plot(report.front)) if report.front else None,
-            health=[Markup(plot) for plot in _health_plots(report.best)],
+            **_evaluation(report.benchmark),
+            **_trials(report),
+            **_details(report.best),
         )
     )
+
+
+def _evaluation(benchmark: Mapping[str, Any]) -> dict[str, Any]:
+    """What the sections about the evaluation show."""
+    robust = evaluated.robustness_ranges(benchmark)
+    return {
+        "seeds": evaluated.seed_rows(benchmark),
+        "metrics": evaluated.metric_rows(benchmark),
+        "indicators": evaluated.indicator_rows(benchmark),
+        "robust": robust,
+        "lost": evaluated.lost(robust or []),
+    }
+
+
+def _trials(report: ReportData) -> dict[str, Any]:
+    """What the section about the trials shows."""
+    numbers = {trial.trial_id: number for number, trial in enumerate(report.trials)}
+    selection = report.benchmark.get("selection")
+    return {
+        "trials": views.trial_table(report.trials, report.best_trial, report.selection_episodes),
+        "incidents": views.incidents(report.trials),
+        "selection": selection,
+        "candidates": evaluated.candidate_rows(selection, numbers) if selection else [],
+        "doubts": evaluated.selection_sentences(selection) if selection else [],
+        "lineage": _lineage(report),
+        "copies": copy_rows(report.copies or ()),
+        "front": Markup(front_plot(report.front)) if report.front else None,
+    }
+
+
+def _details(best: TrialCurves) -> dict[str, Any]:
+    """What the section about the best trial's training shows; terms that never moved are only named."""
+    lines = {name: Line(name, *best.series(f"reward/{name}")) for name in best.metrics("reward/")}
+    still = [name for name, line in lines.items() if len(set(line.y)) < 2 and len(line.y) > 1]
+    moving = [line for name, line in lines.items() if name not in still]
+    return {
+        "weighted": _weighted(best),
+        "terms": [Markup(small_plot(f"term{number}", line)) for number, line in enumerate(moving)],
+        "still": [(name, views.short(float(lines[name].y[-1]))) for name in still],
+        "health": [Markup(plot) for plot in _health_plots(best)],
+    }
 
 
 def _data_url(kind: str, data: bytes | None) -> str | None:
@@ -61,7 +102,6 @@ def facts(report: ReportData) -> list[tuple[str, str]]:
         ("env steps of the policy", views.number(info["total_timesteps"])),
         ("updates of the policy", str(info["total_iterations"])),
         ("control rate", f"{report.policy['control_hz']:.4g} Hz"),
-        ("ONNX against torch", f"{report.policy['onnx']['max_abs_difference']:.1e}"),
         None
         if report.onnx_success_rate is None
         else ("ONNX in the simulator", views.percent(report.onnx_success_rate)),
@@ -69,27 +109,27 @@ def facts(report: ReportData) -> list[tuple[str, str]]:
     return [fact for fact in found if fact is not None]
 
 
-def ranges(benchmark: Mapping[str, Any]) -> list[Range]:
-    """The policy's rate and the baselines', with intervals."""
-    summary = benchmark["summary"]
-    rows = {"this policy": summary, **benchmark["comparison_to_baseline"]["baselines"]}
-    return [Range(name, row["success_rate"], *row["success_rate_95ci"]) for name, row in rows.items()]
-
-
 def success_lines(report: ReportData) -> tuple[Line, Line | None, list[Line], Range, float]:
     """The arguments of the success plot: best, default settings, the others, the benchmark and its place."""
     lines = {t.trial_id: Line(f"trial {i}", *t.series(SUCCESS)) for i, t in enumerate(report.trials)}
     chosen, plain = lines.pop(report.best_trial), default_trial(report)
     role = ", the best" * (len(report.trials) > 1) + ", default settings" * (plain == report.best_trial)
-    best = Line(f"{chosen.label}{role}", chosen.x, chosen.y)
+    best = Line(f"{chosen.label}{role}", chosen.x, chosen.y, _band(chosen, report.selection_episodes))
     default = None
     if plain is not None and plain != report.best_trial:
         line = lines.pop(plain)
         default = Line(f"{line.label}, default settings", line.x, line.y)
     others = [line for line in lines.values() if len(line.x)]
-    measured = ranges(report.benchmark)[0]
+    measured = evaluated.ranges(report.benchmark)[0]
     benchmark = Range("benchmark, 95% interval", measured.rate, measured.low, measured.high)
     return best, default, others, benchmark, float(report.policy["training_info"]["total_timesteps"])
+
+
+def _band(line: Line, episodes: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """95% intervals of rates that were each counted in as many episodes."""
+    bounds = [wilson_interval(round(float(rate) * episodes), episodes) for rate in line.y]
+    low, high = np.asarray(bounds, dtype=np.float64).reshape(-1, 2).T
+    return low, high
 
 
 def default_trial(report: ReportData) -> str | None:
@@ -102,10 +142,12 @@ def default_trial(report: ReportData) -> str | None:
 
 
 def _weighted(trial: TrialCurves) -> Markup | None:
-    names = trial.metrics("reward_weighted/")
-    if not names:
+    every = [
+        Line(name, *trial.series(f"reward_weighted/{name}")) for name in trial.metrics("reward_weighted/")
+    ]
+    lines = [line for line in every if line.y.any()]
+    if not lines:
         return None
-    lines = [Line(name, *trial.series(f"reward_weighted/{name}")) for name in names]
     return Markup(lines_plot("weighted", "Weighted reward of each term", lines))
 
 
@@ -117,11 +159,6 @@ def _lineage(report: ReportData) -> Markup | None:
     chosen = next(i for i, trial in enumerate(report.trials) if trial.trial_id == report.best_trial)
     checkpoint = float(report.policy["training_info"]["total_timesteps"])
     return Markup(lineage_plot(ends, report.copies, chosen, checkpoint))
-
-
-def _term_plots(trial: TrialCurves) -> Iterator[str]:
-    for number, name in enumerate(trial.metrics("reward/")):
-        yield small_plot(f"term{number}", Line(name, *trial.series(f"reward/{name}")))
 
 
 _HEALTH = (
@@ -155,4 +192,9 @@ def _health_plots(trial: TrialCurves) -> Iterator[str]:
         line = Line(label, *trial.series(metric))
         still = metric in _SETTINGS and len(set(line.y)) < 2
         if len(line.x) and not still:
-            yield small_plot(f"health{number}", line, log and bool((line.y > 0).all()), percent)
+            yield small_plot(f"health{number}", line, log and _spans_decade(line.y), percent)
+
+
+def _spans_decade(values: NDArray[np.float64]) -> bool:
+    """Whether a logarithmic axis can show them, and has ticks enough to be read."""
+    return bool(values.min() > 0.0 and values.max() >= 10.0 * values.min())

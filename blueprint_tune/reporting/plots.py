@@ -24,15 +24,18 @@ from blueprint_tune.reporting.views import short
 Floats = NDArray[np.float64]
 _SINGLE_POINTS = 40
 """A curve of fewer points shows where they are."""
+_DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 1.5, 1.5, 1.5)), (0, (9, 3)))
+"""Lines differ by more than their colour: for print, and for readers who see some colours alike."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """A curve: (x, y) of equal length and what it is called."""
+    """A curve: (x, y) of equal length, what it is called, and (low, high) of each y's interval."""
 
     label: str
     x: Floats
     y: Floats
+    band: tuple[Floats, Floats] | None = None
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Range:
 def interval_plot(ranges: Sequence[Range]) -> str:
     """Success rates with their intervals on one axis, the first one emphasised."""
     with style():
-        figure = Figure(figsize=(5.6, 0.55 + 0.34 * len(ranges)), layout="constrained")
+        figure = Figure(figsize=(5.6, 0.55 + 0.3 * len(ranges)), layout="constrained")
         axes = figure.add_subplot()
         for row, r in enumerate(ranges):
             color = ACCENT if row == 0 else MUTED
@@ -83,6 +86,10 @@ def success_plot(
                 default.x, default.y, color=INK, linewidth=1.4, linestyle=(0, (4, 3)), label=default.label
             )
         marker = "o" if len(best.x) < _SINGLE_POINTS else None
+        if best.band is not None:
+            axes.fill_between(
+                best.x, *best.band, color=ACCENT, alpha=0.16, linewidth=0, label="its 95% interval"
+            )
         axes.plot(
             best.x, best.y, color=ACCENT, linewidth=2.4, marker=marker, markersize=3.5, label=best.label
         )
@@ -91,8 +98,14 @@ def success_plot(
         axes.set_xlim(left=0)
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-        axes.legend(loc="upper left", bbox_to_anchor=(0.0, 1.12), ncols=4, handlelength=1.6)
-    return to_svg(figure, "success", "Success during training", _describe([best], "success"))
+        axes.legend(
+            loc="upper left", bbox_to_anchor=(0.0, 1.12), ncols=5, handlelength=1.6, columnspacing=1.2
+        )
+    drawn = [best, *([] if default is None else [default]), *others]
+    said = f"{_describe(drawn, 'success')}; {benchmark.label}: {benchmark.rate:.0%}, "
+    where = f"of the checkpoint at {short(checkpoint_env_steps)} env steps"
+    said += f"{benchmark.low:.0%} to {benchmark.high:.0%}, {where}"
+    return to_svg(figure, "success", "Success during training", said)
 
 
 def _mark_benchmark(axes: Axes, x: float, benchmark: Range) -> None:
@@ -110,7 +123,7 @@ def lines_plot(name: str, title: str, lines: Sequence[Line]) -> str:
         axes = figure.add_subplot()
         ranked = sorted(lines, key=lambda line: -line.y[-1] if len(line.y) else 0.0)
         for number, line in enumerate(ranked):
-            dash = "-" if number < len(SERIES) else (0, (3, 2))
+            dash = _DASHES[number % len(_DASHES)]
             color, marker = SERIES[number % len(SERIES)], "o" if len(line.x) < _SINGLE_POINTS else None
             axes.plot(
                 line.x, line.y, color=color, linestyle=dash, marker=marker, markersize=3.5, label=line.label
@@ -119,7 +132,7 @@ def lines_plot(name: str, title: str, lines: Sequence[Line]) -> str:
         axes.set(xlabel="env steps")
         axes.set_xlim(left=0)
         axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), handlelength=1.4)
+        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), handlelength=2.8)
     return to_svg(figure, name, title, _describe(ranked, title))
 
 

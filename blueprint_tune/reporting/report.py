@@ -57,6 +57,11 @@ class ReportData:
     front: Front | None = None
 
     @property
+    def selection_episodes(self) -> int:
+        """Episodes of each selection evaluation."""
+        return int(self.config["evaluation"]["selection"]["episodes"])
+
+    @property
     def best(self) -> TrialCurves:
         """The trial the policy comes from."""
         return next(trial for trial in self.trials if trial.trial_id == self.best_trial)

@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from blueprint_tune.evaluation.statistics import wilson_interval
 from blueprint_tune.reporting.curves import SUCCESS, TrialCurves
 
 MISSING = "–"
+NOT_MEASURED = "not measured"
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,9 @@ class TrialRow:
     last: str
     highest: str
     share: float
-    """The last success rate for a bar, 0 when there is none."""
+    """The last success rate, 0 when there is none."""
+    interval: tuple[float, float] | None
+    """95 % of the last success rate; None when there is none."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +56,17 @@ class TrialTable:
 
 
 @dataclass(frozen=True)
-class IndicatorRow:
-    """A sim2real indicator beside its target; ``passed`` is None where there is no value or no target."""
+class SettingsGroup:
+    """A part of the resolved config.
+
+    Attributes:
+        rows: (dotted key, value, the default where it is another; None where it is the same).
+        changed: how many differ from their defaults.
+    """
 
     name: str
-    value: str
-    target: str
-    passed: bool | None
+    rows: tuple[tuple[str, str, str | None], ...]
+    changed: int
 
 
 def short(value: float) -> str:
@@ -77,6 +85,11 @@ def short(value: float) -> str:
 def percent(rate: float | None) -> str:
     """A rate in whole percent."""
     return MISSING if rate is None else f"{100 * rate:.0f}%"
+
+
+def interval(low: float, high: float) -> str:
+    """The bounds of a rate in whole percent."""
+    return f"{100 * low:.0f} to {100 * high:.0f}%"
 
 
 def number(value: float | None) -> str:
@@ -118,16 +131,20 @@ def verdict(benchmark: Mapping[str, Any]) -> Verdict:
     return Verdict(percent(summary["success_rate"]), sentence, judgement, good)
 
 
-def trial_table(trials: Sequence[TrialCurves], best_trial: str) -> TrialTable:
-    """The best trial first, then by last success; trials keep the number they were started under."""
+def trial_table(trials: Sequence[TrialCurves], best_trial: str, episodes: int) -> TrialTable:
+    """The best trial first, then by last success; trials keep the number they were started under.
+
+    ``episodes``: of one selection evaluation.
+    """
     columns = tuple(dict.fromkeys(key for trial in trials for key in trial.sampled))
     rows = [
-        _trial_row(index, trial, trial.trial_id == best_trial, columns) for index, trial in enumerate(trials)
+        _trial_row(index, trial, trial.trial_id == best_trial, columns, episodes)
+        for index, trial in enumerate(trials)
     ]
     return TrialTable(columns, tuple(sorted(rows, key=lambda row: (not row.best, -row.share, row.number))))
 
 
-def _trial_row(index: int, trial: TrialCurves, best: bool, columns: Sequence[str]) -> TrialRow:
+def _trial_row(index: int, trial: TrialCurves, best: bool, columns: Sequence[str], episodes: int) -> TrialRow:
     last = trial.last(SUCCESS)
     return TrialRow(
         number=index,
@@ -141,6 +158,7 @@ def _trial_row(index: int, trial: TrialCurves, best: bool, columns: Sequence[str
         last=percent(last),
         highest=percent(trial.best()),
         share=last or 0.0,
+        interval=None if last is None else wilson_interval(round(last * episodes), episodes),
     )
 
 
@@ -160,44 +178,6 @@ def setting(value: Any, digits: int = 12) -> str:
     if isinstance(value, float):
         return f"{value:.{digits}g}"
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def indicator_rows(benchmark: Mapping[str, Any]) -> tuple[IndicatorRow, ...]:
-    """The sim2real indicators of ``benchmark_report.json``."""
-    rows = []
-    for name, value in benchmark["sim2real_indicators"].items():
-        verdict_ = benchmark["sim2real_verdict"][name]
-        sign = ">" if verdict_["target_is"] == "above" else "<"
-        target = MISSING if verdict_["target"] is None else f"{sign} {verdict_['target']:g}"
-        shown = "not measured" if value is None else f"{value:.3f}"
-        rows.append(IndicatorRow(name.replace("_", " "), shown, target, verdict_["passed"]))
-    return tuple(rows)
-
-
-def seed_rows(benchmark: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """Seed, episodes, success, reward, length, time to success; the total last."""
-    rows = [
-        (
-            str(row["seed"]),
-            str(row["episodes"]),
-            percent(row["success_rate"]),
-            number(row["mean_reward"]),
-            number(row["mean_episode_length"]),
-            _seconds(row["completion_time_mean"]),
-        )
-        for row in benchmark["per_seed_results"]
-    ]
-    total, config = benchmark["results"], benchmark["evaluation_config"]
-    last = (
-        number(total["mean_reward"]),
-        number(total["mean_episode_length"]),
-        _seconds(total["completion_time_mean"]),
-    )
-    return [*rows, ("all", str(config["num_episodes"]), percent(total["success_rate"]), *last)]
-
-
-def _seconds(value: float | None) -> str:
-    return MISSING if value is None else f"{value:.2f} s"
 
 
 def action_rows(policy: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -230,9 +210,23 @@ def provenance_rows(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(key.rpartition(".")[2].replace("_", " "), setting(value)) for key, value in _flat(provenance)]
 
 
-def config_lines(config: Mapping[str, Any], changed: Sequence[str]) -> list[tuple[str, str, bool]]:
-    """The resolved config as (dotted key, value, whether it differs from the default)."""
-    return [(key, setting(value), key in changed) for key, value in _flat(config)]
+def config_groups(config: Mapping[str, Any], changes: Mapping[str, tuple[Any, Any]]) -> list[SettingsGroup]:
+    """The resolved config by its top-level parts; what is no part of any comes first, as ``general``."""
+    parts: dict[str, dict[str, Any]] = {"general": {}}
+    for key, value in config.items():
+        if isinstance(value, Mapping) and value:
+            parts[key] = dict(_flat(value, f"{key}."))
+        else:
+            parts["general"][key] = value
+    return [_group(name, settings, changes) for name, settings in parts.items() if settings]
+
+
+def _group(name: str, settings: Mapping[str, Any], changes: Mapping[str, tuple[Any, Any]]) -> SettingsGroup:
+    rows = tuple(
+        (key, setting(value), setting(changes[key][0]) if key in changes else None)
+        for key, value in settings.items()
+    )
+    return SettingsGroup(name, rows, sum(default is not None for _, _, default in rows))
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

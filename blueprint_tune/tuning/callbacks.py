@@ -14,7 +14,9 @@ from typing import Any
 
 from ray import tune
 
-from blueprint_tune.tuning.lineage import EXPLOIT, Lineage
+from blueprint_tune.reporting.sinks.base import TrialRun
+from blueprint_tune.reporting.sinks.sinks import Sinks
+from blueprint_tune.tuning.lineage import EXPLOIT, Lineage, plain
 from blueprint_tune.tuning.progress import Progress
 from blueprint_tune.tuning.records import (
     REPORTS_FILE,
@@ -91,23 +93,25 @@ class Feed(tune.Callback):
 
 
 class Recorder(tune.Callback):
-    """Appends every report to the trial's file of reports and to its TensorBoard events.
+    """Appends every report to the trial's file of reports and to its TensorBoard events, and tells the sinks.
 
     Ray keeps its own logs in a temporary folder and copies them over from time to time; a report here
     is in the experiment's folder the moment it exists, so a killed run loses none.
     """
 
-    def __init__(self, trials_dir: Path, tensorboard: bool, elapsed_s: float = 0.0) -> None:
+    def __init__(
+        self, trials_dir: Path, tensorboard: bool, elapsed_s: float = 0.0, sinks: Sinks | None = None
+    ) -> None:
         """``elapsed_s``: time the experiment had taken before this process."""
-        self._dir, self._tensorboard = trials_dir, tensorboard
+        self._dir, self._tensorboard, self._sinks = trials_dir, tensorboard, sinks
         self._zero = time.monotonic() - elapsed_s
         self._writers: dict[str, Any] = {}
         self._last: dict[str, int] = {}
         self._lineage = Lineage(trials_dir)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Ray pickles callbacks; open event files cannot be."""
-        return {**self.__dict__, "_writers": {}, "_last": {}}
+        """Ray pickles callbacks; open event files and connections cannot be."""
+        return {**self.__dict__, "_writers": {}, "_last": {}, "_sinks": None}
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -127,6 +131,8 @@ class Recorder(tune.Callback):
             file.write(json.dumps(report, allow_nan=False) + "\n")
         if self._tensorboard:
             self._events(folder, trial.trial_id, report)
+        if self._sinks is not None:
+            self._sinks.report(_run_of(trial, trials), report["env_steps"], _metrics(report))
         _lighten(result)
 
     def _follow(self, folder: Path, trial_id: str, env_steps: int, exploit: dict[str, Any] | None) -> None:
@@ -138,10 +144,12 @@ class Recorder(tune.Callback):
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Close the trial's event file."""
         self._close(trial.trial_id)
+        if self._sinks is not None:
+            self._sinks.end(_run_of(trial, trials))
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Close the trial's event file."""
-        self._close(trial.trial_id)
+        self.on_trial_complete(iteration, trials, trial, **info)
 
     def on_experiment_end(self, trials: list[Any], **info: Any) -> None:
         """Close what is still open."""
@@ -154,9 +162,8 @@ class Recorder(tune.Callback):
 
             # After a resume the events of reports that are trained again are hidden.
             self._writers[trial_id] = SummaryWriter(str(folder), purge_step=report["env_steps"])
-        for key, value in report.items():
-            if isinstance(value, int | float) and "/" in key:
-                self._writers[trial_id].add_scalar(key, value, report["env_steps"])
+        for key, value in _metrics(report).items():
+            self._writers[trial_id].add_scalar(key, value, report["env_steps"])
 
     def _close(self, trial_id: str) -> None:
         writer = self._writers.pop(trial_id, None)
@@ -175,6 +182,15 @@ def _report(result: Mapping[str, Any], elapsed_s: float) -> dict[str, Any]:
         "elapsed_s": round(elapsed_s, 3),
         "timestamp": round(time.time(), 3),
     }
+
+
+def _metrics(report: Mapping[str, Any]) -> dict[str, float]:
+    """What curves are drawn of."""
+    return {k: v for k, v in report.items() if isinstance(v, int | float) and "/" in k}
+
+
+def _run_of(trial: Any, trials: list[Any]) -> TrialRun:
+    return TrialRun(trial.trial_id, trial_number(trial, trials), plain(trial.config))
 
 
 def _stands(folder: Path, report: Mapping[str, Any]) -> bool:

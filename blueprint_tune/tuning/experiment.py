@@ -17,6 +17,7 @@ from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.config.sweep_checks import pauses_trials
 from blueprint_tune.errors import BlueprintTuneError
 from blueprint_tune.reporting.curves import SUCCESS
+from blueprint_tune.reporting.sinks.sinks import Sinks
 from blueprint_tune.tuning import checkpoints, schedulers
 from blueprint_tune.tuning.callbacks import Feed, Recorder
 from blueprint_tune.tuning.failures import FailureLog, read_failures
@@ -53,10 +54,16 @@ class ExperimentInterrupted(KeyboardInterrupt):
 
 
 def run_search(
-    cfg: ExperimentConfig, space: Space, folder: ExperimentFolder, session: RaySession, progress: Progress
+    cfg: ExperimentConfig,
+    space: Space,
+    folder: ExperimentFolder,
+    session: RaySession,
+    progress: Progress,
+    sinks: Sinks | None = None,
 ) -> tuple[TrialRecord, ...]:
     """Train all trials, or those an interrupted search has left; returns one record a trial.
 
+    ``sinks`` are told every report.
     Raises ExperimentInterrupted after Ctrl-C, BlueprintTuneError if no trial came to a report,
     ConfigError for a scheduler, searcher or distribution that cannot be made.
     """
@@ -77,7 +84,7 @@ def run_search(
     watchdog = Watchdog(cfg.sweep.watchdog_s, cfg.budget.report_env_steps)
     failures = FailureLog(cfg, folder.trials, progress, watchdog.verdict, fit.ranks)
     feed = Feed(progress, SUCCESS, cfg.budget.env_steps)
-    recorder = Recorder(folder.trials, cfg.logger.tensorboard, progress.elapsed_s)
+    recorder = Recorder(folder.trials, cfg.logger.tensorboard, progress.elapsed_s, sinks)
     tuner = _tuner(cfg, distributions, folder, fit, [watchdog, failures, feed, recorder])
     busy = max(1, min(machines.cpus, int(fit.concurrent * fit.cpus_per_trial)))
     progress.begin_search(Forecast(cfg, num_trials, busy))

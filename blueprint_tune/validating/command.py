@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -50,15 +51,16 @@ def _package(path: str, as_json: bool) -> int:
     from blueprint_tune.packages.validate import examine
     from blueprint_tune.validating import text
 
-    report = examine(read_package(local_package(path)))
-    report = replace(report, findings=(*_of_manifest(report.package.path), *report.findings))
+    with tempfile.TemporaryDirectory() as cache:
+        report = examine(read_package(local_package(path, Path(cache))))
+        report = replace(report, findings=(*_of_manifest(report.package.path), *report.findings))
     if as_json:
-        print(json.dumps(text.as_json(report), indent=2))
+        print(json.dumps(text.as_json(report, path), indent=2))
     else:
         console = Console()
         if console.width < _NARROWEST:
             console = Console(width=_NARROWEST)
-        text.print_report(report, console)
+        text.print_report(report, path, console)
     return report.status
 
 

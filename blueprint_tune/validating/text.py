@@ -18,15 +18,15 @@ _STYLE = {"fatal": "bold red", "adapted": "yellow", "unchecked": "cyan", "note":
 _WORTH = {"live": "live", "zero": "constant zero", "raises": "raises", "shape": "wrong shape", "unknown": "?"}
 
 
-def print_report(report: Report, console: Console) -> None:
-    """The verdict, the reward components, the findings."""
+def print_report(report: Report, place: str, console: Console) -> None:
+    """The verdict on the package at ``place``, the reward components, the findings."""
     package, found = report.package, report.findings
     counts = ", ".join(
         f"{sum(f.level == level for f in found)} {level}"
         for level in _STYLE
         if any(f.level == level for f in found)
     )
-    console.print(Text(str(package.path), style="bold"))
+    console.print(Text(place, style="bold"))
     console.print(
         f"{package.policy or '?'} with {package.robot or '?'}, imports {package.namespace or 'no Isaac Lab'},"
         f" metadata as {package.shape or 'none'}: {VERDICTS[report.status]} ({counts or 'no findings'})",
@@ -63,11 +63,11 @@ def _findings(found: tuple[Finding, ...]) -> Table:
     return table
 
 
-def as_json(report: Report) -> dict[str, Any]:
+def as_json(report: Report, place: str) -> dict[str, Any]:
     """The same for machines."""
     package = report.package
     return {
-        "path": str(package.path),
+        "path": place,
         "status": report.status,
         "verdict": VERDICTS[report.status],
         "digest": package.digest,

@@ -20,6 +20,7 @@ COMMANDS = {
     "integrity": "damage checkpoints and bundles at random places; whether it is noticed",
     "package-fuzz": "thousands of damaged task packages through the reader",
     "storage": "break uploads into emulated buckets a thousand times, and let claims race",
+    "search": "a sweep of half an hour against the default settings, both on fresh seeds",
     "readme": "put the measured table into README.md",
     "policies": "write docs/policies.md: pictures, roles, success, rewards and learning curves",
 }

@@ -144,3 +144,21 @@ def test_whatever_stands_in_a_file_is_typed_or_told(config: ExperimentConfig, ke
     typed, problems = examine(changed(config, key, value))
     assert (typed is None) == bool(problems)
     assert all(isinstance(text, str) and text.endswith((".", "?")) for text in problems)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("seed", "x", "evaluation.reevaluation.seed=x should be a valid integer."),
+        ("trials", 0, "evaluation.reevaluation.trials=0 should be greater than"),
+        ("trails", 2, "evaluation.reevaluation.trails: there is no such setting. Did you mean 'trials'"),
+    ],
+)
+def test_a_mistake_within_a_group_that_could_be_off_is_told_by_its_name(
+    config: ExperimentConfig, key: str, value: Any, says: str
+) -> None:
+    tree = to_dict(config)
+    tree["evaluation"]["reevaluation"][key] = value
+    with pytest.raises(ConfigError) as caught:
+        to_config(tree)
+    assert str(caught.value).startswith(says) and "off" not in str(caught.value)

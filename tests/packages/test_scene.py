@@ -120,17 +120,17 @@ def test_an_experiment_from_a_bucket_names_where_it_was_copied_from(bucket, tmp_
 
 
 @pytest.mark.parametrize("place", ["s3://abc", "s3://abc/", "s3://abc/x/.."])
-def test_what_names_no_folder_of_a_bucket_is_refused(place):
+def test_what_names_no_folder_of_a_bucket_is_refused(place, tmp_path):
     with pytest.raises(TaskPackageError, match="expected the folder of a package"):
-        fetch.local_package(place)
+        fetch.local_package(place, tmp_path)
 
 
-def test_where_no_package_is_in_a_bucket_it_is_told(bucket):
+def test_where_no_package_is_in_a_bucket_it_is_told(bucket, tmp_path):
     with pytest.raises(TaskPackageError, match="no file of a task package"):
-        fetch.local_package(bucket.uri.replace("kitchen", "nothing"))
+        fetch.local_package(bucket.uri.replace("kitchen", "nothing"), tmp_path)
 
 
-def test_too_much_is_not_fetched(bucket, monkeypatch):
+def test_too_much_is_not_fetched(bucket, monkeypatch, tmp_path):
     monkeypatch.setattr(fetch, "_MAX_BYTES", 100)
     with pytest.raises(TaskPackageError, match="Copy what is needed"):
-        fetch.local_package(bucket.uri)
+        fetch.local_package(bucket.uri, tmp_path)

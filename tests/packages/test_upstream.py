@@ -50,15 +50,15 @@ def generated(tmp_path_factory):
 def test_all_14_are_read_without_a_problem_and_exit_1_within_a_fifth_of_a_second(generated):
     seconds = {}
     for policy in POLICIES:
-        began = time.perf_counter()
+        began = time.process_time()
         report = examine(read_package(generated / policy / "isaac_lab"))
-        seconds[policy] = time.perf_counter() - began
+        seconds[policy] = time.process_time() - began
         assert report.package.problems == [] and report.status == 1, policy
         assert report.package.policy == policy and report.package.robot == "franka"
         codes = {finding.code for finding in report.findings}
         assert {"scene-entity-prim-path", "no-decimation", "no-actuators", "action-is-a-dict"} <= codes
         assert {"no-task-reward", "history-not-reset", "rollout-too-large", "placeholder-usd"} <= codes
-    assert sorted(seconds.values())[len(seconds) // 2] < 0.2, seconds
+    assert max(seconds.values()) < 0.2, seconds
 
 
 def test_train_cfg_says_what_the_template_does(generated):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -15,6 +14,7 @@ import yaml
 import blueprint_tune
 from blueprint_tune.config.identity import task_digest
 from blueprint_tune.evaluation.statistics import wilson_interval
+from blueprint_tune.export.checksums import CHECKSUMS, checksums_text
 from blueprint_tune.registry.published import Published, find
 from blueprint_tune.storage.path import open_path
 
@@ -127,9 +127,8 @@ def _ask(experiment: Path, settings: dict[str, Any]) -> str:
 def _seal(bundle: Path, **facts: Any) -> None:
     """Change a bundle's facts and write its checksums anew."""
     _change(bundle / "policy_config.json", **facts)
-    files = sorted(f for f in bundle.iterdir() if f.name != "checksums.sha256")
-    sums = [f"{hashlib.sha256(f.read_bytes()).hexdigest()}  {f.name}\n" for f in files]
-    (bundle / "checksums.sha256").write_text("".join(sums))
+    files = {f.name: f.read_bytes() for f in bundle.iterdir() if f.name != CHECKSUMS}
+    (bundle / CHECKSUMS).write_text(checksums_text(files))
 
 
 def _index(marker: Path, name: str, robot: str, successes: int, episodes: int) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -180,7 +181,7 @@ def test_what_does_not_belong_together_is_refused(
     with pytest.raises(ConfigError, match=r"compatible_robots is \['ur10'\], without 'franka'"):
         promote(policy, GATES)
     seal(bundle, compatible_robots=[ROBOT], format_version=2)
-    with pytest.raises(ConfigError, match="format 2 of a bundle is not known here, 1 is"):
+    with pytest.raises(StorageError, match="written by a newer version of blueprint-tune"):
         promote(policy, GATES, force="new")
     assert champion_of(store) is None
 
@@ -305,3 +306,20 @@ def test_a_run_is_compared_with_the_champion_and_may_be_promoted(
     assert promote_published(cfg, f"{store}/scenes/{SCENE}/rl_training/policies/gone").startswith(
         "Not promoted: "
     )
+
+
+def test_only_an_evaluation_of_its_own_task_stands_in(store: Path, publish: Publish, change: Change) -> None:
+    policy, root = publish(FIRST, 90), store / "scenes" / SCENE / "rl_training/evaluations"
+    again = root / "eval_first_again"
+    shutil.copytree(root / f"eval_{FIRST}", again)
+    change(root / f"eval_{FIRST}/eval_results.json", baselines={})
+    digest = json.loads((again / "eval_config.json").read_text())["task_digest"]
+    change(again / "eval_config.json", task_digest="0" * 12)
+    (root / "eval_begun").mkdir()
+    (root / "eval_begun/eval_results.json").write_text("{")
+    with pytest.raises(ConfigError, match="did not play the candidate's starts"):
+        promote(policy, GATES)
+    change(again / "eval_config.json", task_digest=digest)
+    outcome = promote(policy, GATES)
+    assert outcome.decision is not None and outcome.decision["promoted"]
+    assert outcome.decision["candidate"]["eval_id"] == "eval_first_again"

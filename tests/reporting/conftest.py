@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from blueprint_tune.reporting.curves import TrialCurves
+from blueprint_tune.reporting.population import Copy, Front
 from blueprint_tune.reporting.report import ReportData
 
 
@@ -72,6 +74,7 @@ def _benchmark() -> dict[str, Any]:
             "mean_episode_length": 161.2,
             "completion_time_mean": None,
         },
+        "task_specific_metrics": {},
         "per_seed_results": [
             {
                 "seed": seed,
@@ -93,6 +96,93 @@ def _benchmark() -> dict[str, Any]:
             "baselines": {"zero": rate(0.0, 0.0, 0.037), "random": rate(0.01, 0.002, 0.055)}
         },
     }
+
+
+def evaluated_further(benchmark: dict[str, Any]) -> dict[str, Any]:
+    """The document of an evaluation that also measured robustness, selection and forces."""
+
+    def row(perturbation: str, value: float | None, unit: str, rate: float) -> dict[str, Any]:
+        where = {"perturbation": perturbation, "value": value, "unit": unit}
+        return {
+            **where,
+            "success_rate": rate,
+            "success_rate_95ci": [rate - 0.05, rate + 0.04],
+            "episodes": 100,
+        }
+
+    forces = {"max_joint_acceleration": 73.2, "contact_force_std_n": 4.2, "contact_force_variance": 17.64}
+    verdicts = {
+        "max_joint_acceleration": {
+            "measure": "max_joint_acceleration",
+            "value": 73.2,
+            "target": 50.0,
+            "target_is": "below",
+            "passed": False,
+        },
+        "contact_force_variance": {
+            "measure": "contact_force_std_n",
+            "value": 4.2,
+            "target": 10.0,
+            "target_is": "below",
+            "passed": True,
+        },
+    }
+    return {
+        **benchmark,
+        "robustness": [
+            row("none", None, "", 0.92),
+            row("friction", 0.5, "×", 0.8),
+            row("action_delay", 1, "env steps", 0.4),
+        ],
+        "selection": {
+            "episodes": 256,
+            "top": [
+                {
+                    "trial_id": "a_2",
+                    "selection_rate": 0.95,
+                    "reevaluated_rate": 0.9,
+                    "interval": [0.86, 0.93],
+                },
+                {"trial_id": "a_0", "selection_rate": 0.6, "reevaluated_rate": None, "interval": None},
+            ],
+            "winners_curse_gap": 0.05,
+            "noise_floor": {"repeats": 5, "std": 0.012, "minimum_detectable_difference": 0.034},
+            "ties": ["a_0"],
+        },
+        "task_specific_metrics": {"dishes_placed": 1.25, "dishes_placed_mean": 1.25, "collision_count": None},
+        "sim2real_indicators": {**benchmark["sim2real_indicators"], **forces},
+        "sim2real_verdict": {**benchmark["sim2real_verdict"], **verdicts},
+        "comparison_to_baseline": {
+            **benchmark["comparison_to_baseline"],
+            "last_promoted": {
+                "policy_name": "reach-champion",
+                "success_rate": 0.9,
+                "success_rate_95ci": [0.83, 0.94],
+                "improvement_points": 0.02,
+                "difference_95ci": [-0.03, 0.07],
+                "paired_episodes": 100,
+            },
+        },
+    }
+
+
+GATES = {"min_success_rate": 0.5, "min_smoothness": None, "max_jerk": 0.05}
+
+
+@pytest.fixture(scope="package")
+def full_report(report: ReportData) -> ReportData:
+    """Everything a report can show."""
+    return replace(
+        report,
+        benchmark=evaluated_further(_benchmark()),
+        video_gif=b"GIF89a not really",
+        copies=(Copy(1, 0, 1000.0, {"agent.learning_rate": (0.001, 0.0012)}),),
+        front=Front(
+            ("eval/success_rate", "eval/action_smoothness"), ("max", "max"), {0: (0.6, 0.9), 2: (0.9, 0.8)}, 2
+        ),
+        config={**report.config, "evaluation": {**report.config["evaluation"], "gates": GATES}},
+        provenance={**report.provenance, "git_dirty": True},
+    )
 
 
 @pytest.fixture(scope="package")
@@ -127,6 +217,7 @@ def report(trials: tuple[TrialCurves, ...]) -> ReportData:
         notes=("Object 'bowl' has no mass; 0.35 kg assumed.", "<script>alert('x')</script> & co"),
         config={
             "sweep": {"default_settings_first": False},
+            "evaluation": {"onnx_tolerance": 1e-4, "selection": {"episodes": 64}},
             "agent": {"learning_rate": 0.002, "hidden": [256, 128]},
             "name": None,
         },

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from blueprint_tune.reporting.curves import TrialCurves
-from blueprint_tune.reporting.page import default_trial, facts, ranges, success_lines
+from blueprint_tune.reporting.page import default_trial, facts, render, success_lines
 from blueprint_tune.reporting.report import ReportData
 
 
@@ -14,18 +16,23 @@ def test_numbers_beside_the_verdict(report: ReportData) -> None:
         ("env steps of the policy", "3k"),
         ("updates of the policy", "3"),
         ("control rate", "31.25 Hz"),
-        ("ONNX against torch", "3.6e-07"),
     ]
     assert facts(replace(report, onnx_success_rate=0.9))[-1] == ("ONNX in the simulator", "90%")
     assert facts(replace(report, timings_s={}))[0][0] == "trials"
 
 
-def test_ranges_start_with_the_policy(report: ReportData) -> None:
-    assert [(r.label, r.rate, r.high) for r in ranges(report.benchmark)] == [
-        ("this policy", 0.92, 0.959),
-        ("zero", 0.0, 0.037),
-        ("random", 0.01, 0.055),
-    ]
+def test_the_best_trial_is_drawn_with_intervals(report: ReportData) -> None:
+    best, _, others, _, _ = success_lines(report)
+    assert best.band is not None and others[0].band is None
+    low, high = best.band
+    assert (low < best.y).all() and (best.y < high).all()
+    assert low[-1] == pytest.approx(0.8102, abs=1e-4)  # Wilson's of round(0.9 * 64) = 58 in 64
+
+
+def test_terms_that_never_moved_are_named_instead_of_drawn(report: ReportData) -> None:
+    html = render(report)
+    assert "The same in every report: <code>touch</code> 0.25." in html
+    assert 'id="term0-title">reach<' in html and 'id="term1-title"' not in html
 
 
 def test_success_lines_tell_best_default_and_others_apart(report: ReportData) -> None:

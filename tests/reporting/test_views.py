@@ -30,7 +30,7 @@ def test_without_baselines_there_is_no_judgement(benchmark_document: dict[str, A
 
 
 def test_trials_are_ranked_and_keep_their_numbers(trials: tuple[TrialCurves, ...]) -> None:
-    table = views.trial_table(trials, "a_2")
+    table = views.trial_table(trials, "a_2", 100)
     assert table.columns == ("agent.learning_rate", "agent.rollouts")
     assert [(row.number, row.best, row.last) for row in table.rows] == [
         (2, True, "90%"),
@@ -42,25 +42,8 @@ def test_trials_are_ranked_and_keep_their_numbers(trials: tuple[TrialCurves, ...
     assert table.rows[1].settings == ("default", "default")
     assert table.rows[2].settings == ("0.00312", "24")
     assert table.rows[0].highest == "95%"
-    assert table.rows[3].share == 0.0
-
-
-def test_indicators(benchmark_document: dict[str, Any]) -> None:
-    smooth, jerk, force = views.indicator_rows(benchmark_document)
-    assert (smooth.name, smooth.value, smooth.target, smooth.passed) == (
-        "action smoothness",
-        "0.950",
-        "> 0.9",
-        True,
-    )
-    assert (jerk.value, jerk.target, jerk.passed) == ("0.080", "< 0.02", False)
-    assert (force.value, force.passed) == ("not measured", None)
-
-
-def test_seeds_and_their_total(benchmark_document: dict[str, Any]) -> None:
-    rows = views.seed_rows(benchmark_document)
-    assert rows[0] == ("42", "50", "92%", "85.3", "161", "4.13 s")
-    assert rows[-1] == ("all", "100", "92%", "85.3", "161", "–")
+    assert table.rows[3].share == 0.0 and table.rows[3].interval is None
+    assert table.rows[0].interval == pytest.approx((0.8256, 0.9448), abs=1e-4)  # Wilson's of 90 in 100
 
 
 @pytest.mark.parametrize(
@@ -107,14 +90,16 @@ def test_provenance_is_laid_open() -> None:
     assert rows == [("torch", "2.13.0"), ("hydra-core", "1.3.2"), ("git dirty", "false")]
 
 
-def test_config_lines_mark_what_changed() -> None:
-    lines = views.config_lines({"agent": {"lr": 0.1, "hidden": [2]}, "extra": {}, "name": None}, ["agent.lr"])
-    assert lines == [
-        ("agent.lr", "0.1", True),
-        ("agent.hidden", "[2]", False),
-        ("extra", "{}", False),
-        ("name", "null", False),
-    ]
+def test_the_config_is_grouped_and_says_what_changed() -> None:
+    config = {"agent": {"lr": 0.1, "hidden": [2]}, "extra": {}, "name": None}
+    general, agent = views.config_groups(config, {"agent.lr": (0.2, 0.1)})
+    assert (general.name, general.rows, general.changed) == (
+        "general",
+        (("extra", "{}", None), ("name", "null", None)),
+        0,
+    )
+    assert (agent.name, agent.changed) == ("agent", 1)
+    assert agent.rows == (("agent.lr", "0.1", "0.2"), ("agent.hidden", "[2]", None))
 
 
 @pytest.mark.parametrize(

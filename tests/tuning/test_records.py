@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import pickle
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import ray
 
 from blueprint_tune.config.compose import compose
 from blueprint_tune.errors import TrainingDiverged
+from blueprint_tune.reporting.sinks.base import TrialRun
+from blueprint_tune.reporting.sinks.sinks import Sinks
 from blueprint_tune.tuning.callbacks import Recorder
 from blueprint_tune.tuning.records import (
     TrialRecord,
@@ -46,7 +51,13 @@ def report(recorder: Recorder, iteration: int, value: float, trial_id: str = "t0
         "pid": 4,
         "done": False,
     }
-    recorder.on_trial_result(0, [], SimpleNamespace(trial_id=trial_id), result)
+    recorder.on_trial_result(0, [], tune_trial(trial_id), result)
+
+
+def tune_trial(trial_id: str = "t0") -> SimpleNamespace:
+    return SimpleNamespace(
+        trial_id=trial_id, config={"agent.learning_rate": np.float64(0.1)}, experiment_tag="0_x"
+    )
 
 
 def test_reports_are_on_disk_at_once_and_hold_only_our_metrics(tmp_path: Path) -> None:
@@ -89,6 +100,29 @@ def test_events_for_tensorboard_are_written_and_closed(tmp_path: Path) -> None:
     recorder.on_trial_complete(0, [], SimpleNamespace(trial_id="t0"))
     events = list((tmp_path / "t0").glob("events.out.tfevents.*"))
     assert len(events) == 1 and events[0].stat().st_size > 100
+
+
+class Told(Sinks):
+    """Keeps what the recorder tells, in place of trackers."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+
+    def report(self, trial: TrialRun, env_steps: int, metrics: Mapping[str, float]) -> None:
+        self.calls.append((trial, env_steps, dict(metrics)))
+
+    def end(self, trial: TrialRun) -> None:
+        self.calls.append((trial,))
+
+
+def test_sinks_are_told_every_report_and_the_end_of_a_trial(tmp_path: Path) -> None:
+    sinks = Told()
+    recorder = Recorder(tmp_path, tensorboard=False, sinks=sinks)
+    report(recorder, 1, 0.5)
+    recorder.on_trial_error(0, [tune_trial()], tune_trial())
+    run = TrialRun("t0", 0, {"agent.learning_rate": 0.1})
+    assert sinks.calls == [(run, 100, {METRIC: 0.5}), (run,)], "what is not finite is not told"
+    assert pickle.loads(pickle.dumps(recorder))._sinks is None, "Ray pickles callbacks, connections stay here"
 
 
 def test_an_experiment_that_never_reported_has_taken_no_time(tmp_path: Path) -> None:

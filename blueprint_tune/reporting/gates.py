@@ -1,0 +1,126 @@
+"""What a reviewer asks of a policy before all else, with what was measured and whether that is enough."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from blueprint_tune.reporting.evaluated import indicator_rows, points
+from blueprint_tune.reporting.views import NOT_MEASURED, interval, percent
+
+if TYPE_CHECKING:
+    from blueprint_tune.reporting.report import ReportData
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One demand.
+
+    Attributes:
+        name: what is judged. measured, asked: in words.
+        passed: None where it could not be judged.
+    """
+
+    name: str
+    measured: str
+    asked: str
+    passed: bool | None
+
+
+def gates(report: ReportData) -> list[Gate]:
+    """All that a report can judge: baselines, the champion, limits for promotion, sim2real, the export."""
+    benchmark = report.benchmark
+    return [
+        *_against_baselines(benchmark),
+        *_against_champion(benchmark),
+        *_limits(benchmark, report.config["evaluation"].get("gates") or {}),
+        *(
+            Gate(row.name, row.value, row.target, row.passed)
+            for row in indicator_rows(benchmark)
+            if any(sign in row.target for sign in "<>")
+        ),
+        _export(report),
+    ]
+
+
+def tally(found: Sequence[Gate]) -> str:
+    """How many were passed, in a few words."""
+    verdicts = [gate.passed for gate in found]
+    parts = [f"{verdicts.count(True)} of {len(found)} gates passed"]
+    if missed := verdicts.count(False):
+        parts.append(f"{missed} missed")
+    if unknown := verdicts.count(None):
+        parts.append(f"{unknown} not decided")
+    return ", ".join(parts)
+
+
+def _against_baselines(benchmark: Mapping[str, Any]) -> list[Gate]:
+    """The policy's interval must lie above each baseline's."""
+    summary = benchmark["summary"]
+    own = _rate(summary)
+    return [
+        Gate(
+            f"better than {name} actions",
+            own,
+            f"above theirs, {interval(*row['success_rate_95ci'])}",
+            summary["success_rate_95ci"][0] > row["success_rate_95ci"][1],
+        )
+        for name, row in benchmark["comparison_to_baseline"]["baselines"].items()
+    ]
+
+
+def _against_champion(benchmark: Mapping[str, Any]) -> list[Gate]:
+    """The difference to the policy promoted last; undecided where its interval holds zero."""
+    champion = benchmark["comparison_to_baseline"].get("last_promoted")
+    if champion is None:
+        return []
+    low, high = champion["difference_95ci"]
+    played = champion["paired_episodes"]
+    how = f"from the same {played} starts" if played else "from other starts"
+    measured = f"{points(champion['improvement_points'])} points, {points(low)} to {points(high)}, {how}"
+    passed = None if low <= 0.0 <= high else low > 0.0
+    return [Gate(f"better than the champion {champion['policy_name']}", measured, "above 0", passed)]
+
+
+_ASKED = (
+    ("min_success_rate", "success rate", True),
+    ("min_smoothness", "action smoothness, to be promoted", True),
+    ("max_jerk", "mean action jerk, to be promoted", False),
+)
+"""Setting under ``evaluation.gates``, what it is about, whether it is a lower bound."""
+
+
+def _limits(benchmark: Mapping[str, Any], limits: Mapping[str, float | None]) -> list[Gate]:
+    """What the settings ask of a champion; a limit that is null asks nothing."""
+    indicators = benchmark["sim2real_indicators"]
+    measured = {
+        "min_success_rate": benchmark["summary"]["success_rate"],
+        "min_smoothness": indicators["action_smoothness"],
+        "max_jerk": indicators["mean_action_jerk"],
+    }
+    return [
+        _limit(name, measured[key], limit, above)
+        for key, name, above in _ASKED
+        if (limit := limits.get(key)) is not None
+    ]
+
+
+def _limit(name: str, value: float | None, limit: float, above: bool) -> Gate:
+    form = ".0%" if name == "success rate" else ".3g"
+    asked = f"{'at least' if above else 'at most'} {limit:{form}}"
+    if value is None:
+        return Gate(name, NOT_MEASURED, asked, None)
+    return Gate(name, f"{value:{form}}", asked, value >= limit if above else value <= limit)
+
+
+def _export(report: ReportData) -> Gate:
+    difference = report.policy["onnx"]["max_abs_difference"]
+    tolerance = report.config["evaluation"]["onnx_tolerance"]
+    return Gate(
+        "ONNX acts as trained", f"{difference:.1e} apart", f"at most {tolerance:g}", difference <= tolerance
+    )
+
+
+def _rate(row: Mapping[str, Any]) -> str:
+    return f"{percent(row['success_rate'])} ({interval(*row['success_rate_95ci'])})"

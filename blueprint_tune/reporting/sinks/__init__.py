@@ -1,0 +1,1 @@
+"""Where metrics go beside the experiment's own files: Weights & Biases, MLflow."""
