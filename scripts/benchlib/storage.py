@@ -91,7 +91,7 @@ def _tell_faults(document: Document, outcomes: Mapping[str, Outcome]) -> None:
             _row("requests", outcomes, lambda o: o.requests),
             _row("publications", outcomes, lambda o: o.published),
             _row("processes that published", outcomes, lambda o: o.runs),
-            _row("of them gave up by themselves (target 0)", outcomes, lambda o: o.gave_up),
+            _row("of them gave up with a message (target 0)", outcomes, lambda o: o.gave_up),
             _row("publications that ended incomplete (target 0)", outcomes, lambda o: len(o.lost)),
             _row("looks of the reader", outcomes, lambda o: o.looks),
             _row("of them at a complete result", outcomes, lambda o: o.complete),
