@@ -46,7 +46,8 @@ class Outcome:
             each version counted. runs: publishing processes. gave_up: those that ended with an error
             by themselves.
         looks, complete: of the reader: at a job, and how often it found the marker and everything with it.
-        half: results that a reader saw half, as text. refused: looks that ended with an error. lost: publications that were not whole when reported.
+        half: results that a reader saw half, as text. refused: looks that ended with an error.
+        lost: publications that were not whole when reported.
         seconds: wall clock.
     """
 
