@@ -96,11 +96,12 @@ def _tell_faults(document: Document, outcomes: Mapping[str, Outcome]) -> None:
             _row("looks of the reader", outcomes, lambda o: o.looks),
             _row("of them at a complete result", outcomes, lambda o: o.complete),
             _row("half results seen (target 0)", outcomes, lambda o: len(o.half)),
+            _row("looks that storage refused with an error", outcomes, lambda o: len(o.refused)),
             _row("seconds", outcomes, lambda o: round(o.seconds)),
         ],
     )
     for outcome in outcomes.values():
-        document.lines += [f"- {problem}" for problem in [*outcome.half, *outcome.lost]]
+        document.lines += [f"- {problem}" for problem in [*outcome.half, *outcome.refused, *outcome.lost]]
 
 
 def _tell_claims(document: Document, races: Mapping[str, Race], options: argparse.Namespace) -> None:

@@ -46,7 +46,7 @@ class Outcome:
             each version counted. runs: publishing processes. gave_up: those that ended with an error
             by themselves.
         looks, complete: of the reader: at a job, and how often it found the marker and everything with it.
-        half: results that a reader saw half, as text. lost: publications that were not whole when reported.
+        half: results that a reader saw half, as text. refused: looks that ended with an error. lost: publications that were not whole when reported.
         seconds: wall clock.
     """
 
@@ -58,6 +58,7 @@ class Outcome:
     looks: int = 0
     complete: int = 0
     half: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -164,7 +165,7 @@ class Reader(threading.Thread):
         try:
             self._look(job, where)
         except StorageError as error:
-            self.outcome.half.append(str(error))
+            self.outcome.refused.append(str(error))
 
     def _look(self, job: int, where: StoragePath) -> None:
         before = _read(where / MARKER)
