@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -28,9 +28,10 @@ from blueprint_tune.config.commandline import (
     parse,
 )
 from blueprint_tune.config.conf_files import Library
-from blueprint_tune.config.package_layer import expanded, package_layer
-from blueprint_tune.config.package_train import Layer
 from blueprint_tune.errors import StorageError, TaskPackageError
+
+if TYPE_CHECKING:
+    from blueprint_tune.config.package_train import Layer
 
 _ABSENT = object()
 
@@ -116,13 +117,12 @@ def load(
         f"The folder of configuration files {f} does not exist." for f in folders if not f.is_dir()
     ]
     result.folders = [folder for folder in folders if folder.is_dir()]
-    groups = _groups(result.folders)
+    groups, words = _groups(result.folders), list(overrides)
     try:
-        result.layer = package_layer(overrides)
+        result.layer, words = _with_layer(overrides)
     except (TaskPackageError, StorageError) as error:
         result.problems.append(str(error))
     with _session(library):
-        words = expanded(overrides, result.layer)
         cfg, verdict = _compose(words, groups, searchpath_overrides(result.folders))
     result.problems += result.layer.problems if result.layer else []
     result.problems += verdict.problems
@@ -144,9 +144,19 @@ def load(
 def with_package(overrides: Sequence[str]) -> list[str]:
     """``overrides`` with what a task package among them contributes, for Hydra to show."""
     try:
-        return expanded(overrides, package_layer(overrides))
+        return _with_layer(overrides)[1]
     except (TaskPackageError, StorageError):  # whoever composes says so
         return list(overrides)
+
+
+def _with_layer(overrides: Sequence[str]) -> tuple[Layer | None, list[str]]:
+    """What a task package contributes, and ``overrides`` with it; the reader loads only if one is named."""
+    if not any(word.lstrip("+").startswith("scene.package=") for word in overrides):
+        return None, list(overrides)
+    from blueprint_tune.config.package_layer import expanded, package_layer
+
+    layer = package_layer(overrides)
+    return layer, expanded(overrides, layer)
 
 
 def no_scene(scenes: Sequence[str]) -> str:

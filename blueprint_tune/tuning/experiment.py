@@ -26,7 +26,7 @@ from blueprint_tune.tuning.forecast import Forecast
 from blueprint_tune.tuning.lineage import plain, read_origin
 from blueprint_tune.tuning.memory import why_not_comparable
 from blueprint_tune.tuning.progress import Progress
-from blueprint_tune.tuning.ray_state import set_torn_aside
+from blueprint_tune.tuning.ray_state import RayState, mend
 from blueprint_tune.tuning.records import (
     Status,
     TrialRecord,
@@ -85,7 +85,8 @@ def run_search(
     failures = FailureLog(cfg, folder.trials, progress, watchdog.verdict, fit.ranks)
     feed = Feed(progress, SUCCESS, cfg.budget.env_steps)
     recorder = Recorder(folder.trials, cfg.logger.tensorboard, progress.elapsed_s, sinks)
-    tuner = _tuner(cfg, distributions, folder, fit, [watchdog, failures, feed, recorder])
+    state = RayState(folder.trials)
+    tuner = _tuner(cfg, distributions, folder, fit, [watchdog, failures, feed, recorder, state])
     busy = max(1, min(machines.cpus, int(fit.concurrent * fit.cpus_per_trial)))
     progress.begin_search(Forecast(cfg, num_trials, busy))
     progress.stage("building the scene")
@@ -109,7 +110,7 @@ def _tuner(
     given = tune.with_parameters(Trial, base=to_dict(cfg), fit=fit, trials_dir=str(trials))
     trainable = tune.with_resources(given, tune.PlacementGroupFactory(fit.bundles))
     if restorable(trials):
-        set_torn_aside(trials)
+        mend(trials)
         tuner = tune.Tuner.restore(
             str(trials),
             trainable=trainable,

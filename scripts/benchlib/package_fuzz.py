@@ -86,19 +86,18 @@ def _watch(found: list[str]) -> None:
     sys.addaudithook(hook)
 
 
-def _work(seeds: range) -> tuple[list[Case], list[str], float, float]:
-    """Cases, forbidden events, and the process's memory in MB before the first case and at its peak."""
+def _work(seeds: range) -> tuple[list[Case], list[str], float]:
+    """Cases, forbidden events, and the process's peak memory in MB so far."""
     found: list[str] = []
     cases = []
     with tempfile.TemporaryDirectory() as base:
         judge_damaged(Path(base) / "warm", 0)  # imports what is imported late
-        before = _peak_mb()
         _watch(found)
         for seed in seeds:
             root = Path(base) / str(seed)
             cases.append(judge_damaged(root, seed))
             shutil.rmtree(root)
-    return cases, found, before, _peak_mb()
+    return cases, found, _peak_mb()
 
 
 def _peak_mb() -> float:
@@ -114,13 +113,13 @@ def run(options: argparse.Namespace, command: list[str]) -> None:
     """Measure and write ``packages.md``; Ctrl-C stops early and writes what was measured so far."""
     cases: list[Case] = []
     events: list[str] = []
-    peak = before = 0.0
+    peak = 0.0
     context = multiprocessing.get_context("spawn")
     with context.Pool(options.processes, maxtasksperchild=10) as pool, contextlib.suppress(KeyboardInterrupt):
-        for done, found, base, top in pool.imap_unordered(_work, _chunks(options.first, options.cases)):
+        for done, found, top in pool.imap_unordered(_work, _chunks(options.first, options.cases)):
             cases += done
             events += found
-            before, peak = max(before, base), max(peak, top)
+            peak = max(peak, top)
             progress("packages", done=str(len(cases)), slowest_s=number(max(c.cpu_s for c in cases)))
     document = Document("packages", f"Fuzzing the package reader: {len(cases):,} damaged packages", command)
     document.text(
@@ -141,7 +140,6 @@ def run(options: argparse.Namespace, command: list[str]) -> None:
             ["CPU seconds of a case: median, 99th of 100, slowest",
              ", ".join(number(cpu[int(q * (len(cpu) - 1))]) for q in (0.5, 0.99, 1.0)), f"{MAX_S:g}"],
             ["peak memory of a process, MB", number(peak), f"{MAX_MB:g}"],
-            ["of it before the first case", number(before), ""],
         ],
     )  # fmt: skip
     document.text("Slowest: " + "; ".join(f"{c.ways} {number(c.cpu_s)} s" for c in slow[:3]) + ".")
