@@ -22,15 +22,17 @@ def hook_findings(package: Package) -> Iterator[Finding]:
 
 
 def _task_class(package: Package) -> Iterator[Finding]:
+    known = _names_in_env(package)
     for module in package.modules.values():
-        for name, node in module.classes.items():
-            if not (module.file.startswith("task_") and name.endswith("Task")):
-                continue
-            if name not in _names_in_env(package):
-                yield Finding(
-                    "task-class-unused", "note", Place(module.file, node.lineno), f"class {name}",
-                    "no configuration refers to it, so its success flag reaches nobody", FROM_POLICY,
-                )  # fmt: skip
+        classes = module.classes.items() if module.file.startswith("task_") else ()
+        unused = [node for name, node in classes if name.endswith("Task") and name not in known]
+        if unused:
+            more = f" and {len(unused) - 1} more" if len(unused) > 1 else ""
+            yield Finding(
+                "task-class-unused", "note", Place(module.file, unused[0].lineno),
+                f"class {unused[0].name}{more}",
+                "no configuration refers to it, so its success flag reaches nobody", FROM_POLICY,
+            )  # fmt: skip
     call = first_and_count(found_in(package, _is_compute_without_dt))
     if call:
         yield Finding(
@@ -76,7 +78,7 @@ def _hook(name: str, function: ast.FunctionDef) -> Iterator[Finding]:
     attributes = {node.attr: node.lineno for node in ast.walk(function) if isinstance(node, ast.Attribute)}
     if (
         "write_root_pose_to_sim" in attributes
-        and "objects" in ast.dump(function)
+        and "objects" in _words(function)
         and ("env_origins" not in attributes)
     ):
         yield Finding(
@@ -97,11 +99,22 @@ def _hook(name: str, function: ast.FunctionDef) -> Iterator[Finding]:
 
 
 def _indexes_by_env(function: ast.FunctionDef) -> bool:
-    """Whether ``joint_limits`` is ever indexed by ``env_ids``."""
-    return any(
-        isinstance(node, ast.Subscript) and "joint_limits" in ast.dump(node) and "env_ids" in ast.dump(node)
-        for node in ast.walk(function)
-    )
+    """Whether ``joint_limits`` is ever indexed by ``env_ids``; an outer index holds those within it."""
+    left: list[ast.AST] = [function]
+    while left:
+        node = left.pop()
+        if not isinstance(node, ast.Subscript):
+            left += ast.iter_child_nodes(node)
+        elif "joint_limits" in (words := _words(node)) and "env_ids" in words:
+            return True
+    return False
+
+
+def _words(root: ast.AST) -> str:
+    """All names, attributes and strings below a node; of ``ast.dump``, deep code ends in a RecursionError."""
+    fields = ("id", "attr", "arg", "name", "value")
+    found = (getattr(node, name, None) for node in ast.walk(root) for name in fields)
+    return " ".join(word for word in found if isinstance(word, str))
 
 
 def _buffers(module: Module, package: Package) -> Iterator[Finding]:
@@ -114,27 +127,23 @@ def _buffers(module: Module, package: Package) -> Iterator[Finding]:
             "delay-never-applied", "note", Place(EVENTS, first.lineno), f"{name}.push is never called",
             "delays are drawn and nothing is delayed", _DELAYS,
         )  # fmt: skip
-    for node in ast.walk(first):
-        if isinstance(node, ast.Assign) and any(dotted(t) == "self.delays" for t in node.targets):
-            method = _method_of(first, node)
-            if method == "set_delays":
-                yield Finding(
-                    "delays-replaced", "note", Place(EVENTS, node.lineno),
-                    f"{name}.set_delays replaces all delays",
-                    "a reset of some environments leaves a tensor of their number",
-                    _DELAYS,
-                )  # fmt: skip
+    methods = (m for m in first.body if isinstance(m, ast.FunctionDef) and m.name == "set_delays")
+    replaced = [node for method in methods for node in ast.walk(method) if _sets_delays(node)]
+    if replaced:
+        yield Finding(
+            "delays-replaced", "note", Place(EVENTS, getattr(replaced[0], "lineno", 0)),
+            f"{name}.set_delays replaces all delays",
+            "a reset of some environments leaves a tensor of their number",
+            _DELAYS,
+        )  # fmt: skip
 
 
 def _is_push(node: ast.AST) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "push"
 
 
-def _method_of(node: ast.ClassDef, statement: ast.stmt) -> str:
-    for method in node.body:
-        if isinstance(method, ast.FunctionDef) and statement in ast.walk(method):
-            return method.name
-    return ""
+def _sets_delays(node: ast.AST) -> bool:
+    return isinstance(node, ast.Assign) and any(dotted(target) == "self.delays" for target in node.targets)
 
 
 def _events(package: Package) -> Iterator[Finding]:

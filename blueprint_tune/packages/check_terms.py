@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from blueprint_tune.packages.findings import FROM_POLICY, Finding, Level
-from blueprint_tune.packages.interpret import Verdict, judge
+from blueprint_tune.packages.interpret import Steps, Verdict, judge
 from blueprint_tune.packages.model import Package, Place, Term
 from blueprint_tune.packages.reader import REWARDS
-from blueprint_tune.packages.static import dotted
+from blueprint_tune.packages.static import dotted, is_number
 
 OWN_TERM = "this program's term of that name, if the policy type has one"
 _CLOSES_ON_NOTHING = "grasp_success"
@@ -39,44 +39,42 @@ class Reward:
         return self.negative and self.weight is not None and self.weight < 0
 
 
-def rewards(package: Package) -> list[Reward]:
+def rewards(package: Package, steps: Steps) -> list[Reward]:
     """The reward components: env_cfg.py's, and those that only train_cfg.yaml names.
 
     Where both give a weight, train_cfg.yaml, which people edit, is not asked: env_cfg.py is what runs.
     """
-    found = [_reward(term, package) for term in package.rewards]
+    found = [_reward(term, package, steps) for term in package.rewards]
     weights = package.train.get("rewards")
     known = {reward.name for reward in found}
     for name, weight in weights.items() if isinstance(weights, dict) else ():
         if isinstance(name, str) and name not in known:
-            number = float(weight) if _is_number(weight) else None
+            number = float(weight) if is_number(weight) else None
             negative = any(word in name for word in _PENALTIES) or name in _COSTS_TIME
-            found.append(Reward(name, number, package.train_place(f"rewards.{name}"), None, negative))
+            found.append(
+                Reward(name, number, package.train_place(f"rewards.{name}"), None, negative)
+            )
     return found
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9
-
-
-def _reward(term: Term, package: Package) -> Reward:
+def _reward(term: Term, package: Package, steps: Steps) -> Reward:
     if term.function is None or term.module is None:
         negative = any(word in term.name for word in _PENALTIES) or term.name in _COSTS_TIME
         return Reward(term.name, term.weight, term.place, None, negative)
     names = package.modules[term.module].constants
-    verdict = judge(term.function, term.params, package.scene, names)
-    sign = judge(term.function, term.params, package.scene, names, generous=True)
+    verdict = judge(term.function, term.params, package.scene, names, steps=steps)
+    sign = judge(term.function, term.params, package.scene, names, generous=True, steps=steps)
     return Reward(term.name, term.weight, term.place, verdict, sign.negative)
 
 
-def term_findings(package: Package, components: list[Reward]) -> Iterator[Finding]:
+def term_findings(package: Package, components: list[Reward], steps: Steps) -> Iterator[Finding]:
     """About rewards, observations and terminations."""
     for reward in components:
         yield from _about(reward, package)
     yield from _task_reward(components)
     yield from _history(package)
     for term in (*package.observations, *package.terminations):
-        yield from _other_term(term, package)
+        yield from _other_term(term, package, steps)
 
 
 def _about(reward: Reward, package: Package) -> Iterator[Finding]:
@@ -143,10 +141,11 @@ def _history(package: Package) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _other_term(term: Term, package: Package) -> Iterator[Finding]:
+def _other_term(term: Term, package: Package, steps: Steps) -> Iterator[Finding]:
     if term.function is None or term.module is None:
         return
-    verdict = judge(term.function, term.params, package.scene, package.modules[term.module].constants)
+    names = package.modules[term.module].constants
+    verdict = judge(term.function, term.params, package.scene, names, steps=steps)
     if verdict.kind == "live":
         return
     if verdict.kind == "zero" and term in package.terminations:

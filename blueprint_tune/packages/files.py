@@ -11,16 +11,23 @@ import json
 import os
 import stat
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from blueprint_tune.errors import BlueprintTuneError, TaskPackageError
+from blueprint_tune.packages.static import LARGEST
+
 MAX_BYTES = {"env_cfg.py": 256 * 1024, ".py": 128 * 1024, ".yaml": 64 * 1024, "": 1024 * 1024}
 """By name or ending; the generator writes a tenth of it. Bounds the memory of what is read as well."""
 MAX_DEPTH = 64
 MAX_ENTRIES = 10_000
+UNFORESEEN = "this package cannot be judged"
+"""How a refusal is told from a mistake of the reader's own."""
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -147,6 +154,9 @@ class Folder:
                 self.refuse(name, *refusal)
                 return None
             node = yaml.compose(text, Loader=_LOADER)
+            if (line := _large_number(node)) is not None:
+                self.refuse(name, "holds a whole number beyond 2^63, which no setting is.", line)
+                return None
             tree = yaml.load(text, Loader=_LOADER)
         except (yaml.YAMLError, ValueError, RecursionError, TypeError, OverflowError) as error:
             mark = getattr(error, "problem_mark", None)
@@ -159,6 +169,20 @@ class Folder:
         lines: dict[str, int] = {}
         _lines(node, "", lines)
         return tree, lines
+
+
+@contextmanager
+def never_a_traceback(place: str | Path) -> Iterator[None]:
+    """What nobody thought of while reading or judging a package, as a TaskPackageError."""
+    try:
+        yield
+    except BlueprintTuneError:
+        raise
+    except Exception as error:  # packages come from elsewhere: any of them may be the first of its kind
+        raise TaskPackageError(
+            f"{place}: {UNFORESEEN} ({type(error).__name__}: {str(error)[:80]!r}). None of its code was run."
+            " This is a mistake of blueprint-tune: please report it, with the package."
+        ) from error
 
 
 def _deep_brackets(text: str) -> int | None:
@@ -195,6 +219,21 @@ def _yaml_refusal(text: str) -> tuple[str, int] | None:
                 return f"is nested more than {MAX_DEPTH} deep.", line
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
+    return None
+
+
+def _large_number(root: yaml.Node | None) -> int | None:
+    """The line of a whole number that is no constant, or None. Raises ValueError for one of 4300 digits."""
+    read = yaml.constructor.SafeConstructor().construct_yaml_int
+    left = [root]
+    while left:
+        node = left.pop()
+        if isinstance(node, yaml.MappingNode):
+            left += [part for pair in node.value for part in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            left += node.value
+        elif node is not None and node.tag == "tag:yaml.org,2002:int" and abs(read(node)) > LARGEST:
+            return int(node.start_mark.line) + 1
     return None
 
 

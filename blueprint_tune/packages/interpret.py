@@ -28,13 +28,25 @@ from blueprint_tune.packages.values import (
 )
 
 Kind = Literal["live", "zero", "raises", "shape", "unknown"]
-_STEPS = 20_000
+_MOST_STEPS = 20_000
+"""Of one function."""
 _KEEPS_ZERO = frozenset(
     ("float", "bool", "int", "clone", "abs", "tanh", "sqrt", "square", "sum", "mean", "norm", "clamp",
      "unsqueeze", "squeeze")
 )  # fmt: skip
 _SIGNLESS = frozenset({"abs", "norm", "exp", "sigmoid", "square"})
 _FACTORIES = {"zeros": True, "zeros_like": True, "ones": False, "ones_like": False}
+
+
+@dataclass
+class Steps:
+    """What following the functions of one package may cost altogether: each of its terms takes from it."""
+
+    left: int = 200_000
+
+
+class _TooMuch(Exception):
+    """A function, or what was followed before it, has used up its steps."""
 
 
 @dataclass(frozen=True)
@@ -58,15 +70,18 @@ def judge(
     entities: Container[str],
     names: Mapping[str, Any],
     generous: bool = False,
+    steps: Steps | None = None,
 ) -> Verdict:
     """The verdict on ``function(env, **params)``.
 
     ``entities``: what the scene provides. ``names``: the module's constants. ``generous``: as if scene and
     environment provided whatever is asked for. ``env.scene.get`` is taken to exist, which Isaac Lab lacks.
+    ``steps``: what is left for it and those that come after.
     """
-    walk = _Walk(function, params, entities, names, generous)
     try:
-        result, line = walk.run()
+        result, line = _Walk(function, params, entities, names, generous, steps or Steps()).run()
+    except _TooMuch:
+        return Verdict("unknown", "it is too much to be followed", function.lineno)
     except Raised as error:
         return Verdict("raises", error.text, error.line)
     except RecursionError:
@@ -90,8 +105,10 @@ class _Walk:
         entities: Container[str],
         names: Mapping[str, Any],
         generous: bool,
+        steps: Steps,
     ) -> None:
-        self.function, self.entities, self.names, self.steps = function, entities, names, 0
+        self.function, self.entities, self.names = function, entities, names
+        self.steps, self.until = steps, max(0, steps.left - _MOST_STEPS)
         self.generous, self.missing = generous, ""
         self.scope: dict[str, Value] = {}
         arguments = function.args.args
@@ -102,6 +119,11 @@ class _Walk:
             self.scope[name] = self.evaluate(given) if isinstance(given, ast.expr) else Known(given)
         if arguments:
             self.scope[arguments[0].arg] = Thing("env")
+
+    def spend(self, steps: int) -> None:
+        self.steps.left -= steps
+        if self.steps.left < self.until:
+            raise _TooMuch
 
     def run(self) -> tuple[Value | None, int]:
         """What the function returns and on which line; None where that cannot be told."""
@@ -114,6 +136,7 @@ class _Walk:
         return None
 
     def statement(self, node: ast.stmt) -> tuple[Value, int] | None:
+        self.spend(1)
         match node:
             case ast.Return():
                 value = Known(None) if node.value is None else self.evaluate(node.value)
@@ -140,7 +163,7 @@ class _Walk:
         test = self.truth(self.evaluate(node.test))
         if test is not None:
             return self.block(node.body if test else node.orelse)
-        self.steps += len(self.scope)
+        self.spend(len(self.scope))
         before = dict(self.scope)
         for body in (
             node.body,
@@ -169,12 +192,8 @@ class _Walk:
         return True if isinstance(value, Thing) else None
 
     def evaluate(self, node: ast.expr) -> Value:
-        self.steps += 1
-        if self.steps > _STEPS:
-            raise RecursionError
+        self.spend(1)
         match node:
-            case ast.Constant(value=value):
-                return Known(value)
             case ast.Name(id=name):
                 if name in self.scope:
                     return self.scope[name]
@@ -202,6 +221,7 @@ class _Walk:
                 if test is not None:
                     return self.evaluate(node.body if test else node.orelse)
                 return either(self.evaluate(node.body), self.evaluate(node.orelse))
+        self.spend(sum(1 for _ in ast.walk(node)))
         known = constant(node, self.names)
         return ANY if known is UNKNOWN else Known(known)
 

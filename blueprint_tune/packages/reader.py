@@ -5,19 +5,35 @@ from __future__ import annotations
 import ast
 import hashlib
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from blueprint_tune.errors import TaskPackageError
-from blueprint_tune.packages.files import Folder
+from blueprint_tune.packages.files import Folder, Problem, never_a_traceback
 from blueprint_tune.packages.knowledge import NAMESPACES
 from blueprint_tune.packages.model import Module, Package, Place, SceneItem, Setting, Term
-from blueprint_tune.packages.static import UNKNOWN, assignments, constant, constants, dotted, keywords
+from blueprint_tune.packages.static import (
+    UNKNOWN,
+    assignments,
+    constant,
+    constants,
+    dotted,
+    is_number,
+    keywords,
+)
 
 ENV, REWARDS, EVENTS, TRAIN = "env_cfg.py", "reward_functions.py", "randomizations.py", "train_cfg.yaml"
 METADATA, MARKER = "generation_metadata.json", ".isaac_lab_complete"
 _TASK = re.compile(r"task_(\w+)\.py")
-_GROUPS = {"rewards": "RewardsCfg", "actions": "ActionsCfg", "events": "EventsCfg"}
+_GROUPS = {
+    "rewards": "RewardsCfg",
+    "actions": "ActionsCfg",
+    "events": "EventsCfg",
+    "terminations": "TerminationsCfg",
+}
+_MOST_TERMS = 200
+"""Of rewards, of observations, …; the generator writes a dozen."""
 
 
 def read_package(path: str | Path) -> Package:
@@ -26,6 +42,11 @@ def read_package(path: str | Path) -> Package:
     Raises TaskPackageError only where there is no package at all; whatever else is wrong with it is in
     ``Package.problems``.
     """
+    with never_a_traceback(path):
+        return _read(path)
+
+
+def _read(path: str | Path) -> Package:
     folder = Folder(Path(path))
     _check_folder(folder)
     names = folder.names()
@@ -86,11 +107,10 @@ def _read_env(env: Module, package: Package) -> None:
     if package.env_class is not None:
         package.env_fields, package.sim = _env_settings(package.env_class, env)
     for group, name in _GROUPS.items():
-        setattr(package, group, _terms(env.classes.get(name), env, package))
-    package.terminations = _terms(env.classes.get("TerminationsCfg"), env, package)
+        setattr(package, group, _terms([env.classes[name]] if name in env.classes else [], env, package))
     observations = env.classes.get("ObservationsCfg")
     inner = [node for node in observations.body if isinstance(node, ast.ClassDef)] if observations else []
-    package.observations = tuple(term for node in inner for term in _terms(node, env, package))
+    package.observations = _terms(inner, env, package)
 
 
 def _namespace(tree: ast.Module) -> str | None:
@@ -158,18 +178,21 @@ def _env_settings(node: ast.ClassDef, env: Module) -> tuple[dict[str, Setting], 
     return fields, settings
 
 
-def _terms(node: ast.ClassDef | None, env: Module, package: Package) -> tuple[Term, ...]:
-    if node is None:
-        return ()
-    found = []
-    for target, value in assignments(node.body):
+def _terms(nodes: Sequence[ast.ClassDef], env: Module, package: Package) -> tuple[Term, ...]:
+    """The entries of the classes of one manager, ``_MOST_TERMS`` at most."""
+    found: list[Term] = []
+    for target, value in (item for node in nodes for item in assignments(node.body)):
+        if len(found) == _MOST_TERMS:
+            text = f"holds more than {_MOST_TERMS} terms of a kind; the rest is not looked at."
+            package.problems.append(Problem(ENV, target.lineno, text))
+            break
         if isinstance(target, ast.Name):
             if isinstance(value, ast.Call) and dotted(value.func).endswith("Cfg") and value.keywords:
                 found.append(_term(target, value, env, package))
             elif isinstance(value, ast.Dict):
                 table = constant(value, env.constants)
                 params = table if isinstance(table, dict) else {}
-                kind = str(params.get("class_type", ""))
+                kind = _text(params.get("class_type")) or ""
                 found.append(Term(target.id, kind, "dict", Place(ENV, target.lineno), params=params))
     return tuple(found)
 
@@ -191,7 +214,7 @@ def _term(target: ast.Name, call: ast.Call, env: Module, package: Package) -> Te
         module,
         function,
         _params(params, env),
-        float(weight) if isinstance(weight, int | float) and not isinstance(weight, bool) else None,
+        float(weight) if is_number(weight) else None,
         mode if isinstance(mode, str) else None,
     )
 

@@ -9,7 +9,8 @@ from typing import Any
 UNKNOWN = object()
 """Not a constant."""
 _MAX_DEPTH = 40
-_LARGEST = 2**63
+LARGEST = 2**63
+"""Larger whole numbers are no constants: nobody means them, and they cannot always be printed."""
 
 
 def constant(node: ast.expr | None, names: Mapping[str, Any], depth: int = 0) -> Any:
@@ -18,7 +19,7 @@ def constant(node: ast.expr | None, names: Mapping[str, Any], depth: int = 0) ->
         return UNKNOWN
     match node:
         case ast.Constant():
-            return UNKNOWN if isinstance(node.value, int) and abs(node.value) > _LARGEST else node.value
+            return UNKNOWN if isinstance(node.value, int) and abs(node.value) > LARGEST else node.value
         case ast.Name():
             known = names.get(node.id, UNKNOWN)
             return (
@@ -52,7 +53,10 @@ def _get(node: ast.Call, names: Mapping[str, Any], depth: int) -> Any:
     table = names.get(node.func.value.id) if isinstance(node.func.value, ast.Name) else None
     key = constant(node.args[0], names, depth + 1)
     default = constant(node.args[1], names, depth + 1) if len(node.args) > 1 else None
-    return table.get(key, default) if isinstance(table, dict) and isinstance(key, str | int) else UNKNOWN
+    if not isinstance(table, dict) or not isinstance(key, str | int):
+        return UNKNOWN
+    found = table.get(key, default)
+    return UNKNOWN if isinstance(found, list | dict) else found  # shared parts would multiply
 
 
 def constants(tree: ast.Module) -> dict[str, Any]:
@@ -65,16 +69,16 @@ def constants(tree: ast.Module) -> dict[str, Any]:
 
 
 def assignments(body: list[ast.stmt]) -> Iterator[tuple[ast.expr, ast.expr]]:
-    """(target, value) of the assignments of a block and of the ``if`` blocks in it."""
-    for statement in body:
-        match statement:
+    """(target, value) of the assignments of a block and of the ``if`` blocks in it, however many ``elif``."""
+    left = body[::-1]
+    while left:
+        match left.pop():
             case ast.Assign(targets=targets, value=value):
                 yield from ((target, value) for target in targets)
             case ast.AnnAssign(target=target, value=ast.expr() as value):
                 yield target, value
             case ast.If(body=inner, orelse=others):
-                yield from assignments(inner)
-                yield from assignments(others)
+                left += [*others[::-1], *inner[::-1]]
 
 
 def dotted(node: ast.expr | None) -> str:
@@ -86,6 +90,11 @@ def dotted(node: ast.expr | None) -> str:
     if not isinstance(node, ast.Name):
         return ""
     return ".".join([node.id, *reversed(parts)])
+
+
+def is_number(value: object) -> bool:
+    """Whether a constant is a number that a setting can be: finite, and no truth value."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9
 
 
 def keywords(call: ast.Call) -> dict[str, ast.expr]:

@@ -8,7 +8,9 @@ from blueprint_tune.packages.check_files import file_findings
 from blueprint_tune.packages.check_hooks import hook_findings
 from blueprint_tune.packages.check_isaac import isaac_findings
 from blueprint_tune.packages.check_terms import Reward, rewards, term_findings
+from blueprint_tune.packages.files import never_a_traceback
 from blueprint_tune.packages.findings import EXIT, Finding
+from blueprint_tune.packages.interpret import Steps
 from blueprint_tune.packages.model import Package
 
 _ORDER = {"fatal": 0, "adapted": 1, "unchecked": 2, "note": 3}
@@ -33,12 +35,18 @@ class Report:
 
 
 def examine(package: Package) -> Report:
-    """Every finding about a package that has been read."""
-    components = rewards(package)
+    """Every finding about a package that has been read. Raises TaskPackageError for what nobody foresaw."""
+    with never_a_traceback(package.path):
+        return _examine(package)
+
+
+def _examine(package: Package) -> Report:
+    steps = Steps()
+    components = rewards(package, steps)
     found = [
         *file_findings(package),
         *isaac_findings(package),
-        *term_findings(package, components),
+        *term_findings(package, components, steps),
         *hook_findings(package),
     ]
     found.sort(key=lambda finding: (_ORDER[finding.level], finding.place.file, finding.place.line))

@@ -149,6 +149,51 @@ def _sharing(folder: Path, trap: Path, chance: random.Random) -> None:
     )
 
 
+def _getting(folder: Path, trap: Path, chance: random.Random) -> None:
+    """The same, by way of a table's ``get``."""
+    start = chance.choice(("{'k': 'a'}", "{'k': [1, 1]}", "{'k': {'a': 1}}"))
+    item = chance.choice(("[T{i}.get('k'), T{i}.get('k')]", "{{'a': T{i}.get('k'), 'b': T{i}.get('k')}}"))
+    lines = [f"T0 = {start}"] + [f"T{i + 1} = {{'k': {item.format(i=i)}}}" for i in range(40)]
+    more = ["class ActionsCfg:", "  a = {'class_type': T40.get('k')}", "SCENE_ENTITY_MAP = T40"]
+    _write(folder, "env_cfg.py", "\n".join([*lines, *more, ""]))
+
+
+def _elifs(folder: Path, trap: Path, chance: random.Random) -> None:
+    """Conditions that are long, and by their syntax tree deep."""
+    count = chance.choice((50, 1500, 9000))
+    block = "if a: pass\n" + "elif a: pass\n" * count
+    inner = "  if a: pass\n" + "  elif a: pass\n" * count
+    hook = f"def randomize_a(env):\n  env.write_root_pose_to_sim(objects)\n{inner}"
+    text = chance.choice((block, hook))
+    _write(folder, chance.choice(_PYTHON), text)
+
+
+def _numbers(folder: Path, trap: Path, chance: random.Random) -> None:
+    """Whole numbers that Python reads and cannot print."""
+    number = chance.choice(("0x" + "f" * 5000, "-0x" + "f" * 5000, "0b" + "1" * 20_000, "0o" + "7" * 7000))
+    name = chance.choice(("env_cfg.py", "reward_functions.py", "train_cfg.yaml"))
+    text = {
+        "env_cfg.py": f"X = {number}\nclass RewardsCfg:\n  a = TermCfg(func=f, weight={number})\n",
+        "reward_functions.py": f"def reward_joint_progress(env, a={number}):\n  return env.scene[{number}]\n",
+        "train_cfg.yaml": f"algo:\n  rollout_steps: {number}\nenv: {{num_envs: {number}}}\n",
+    }
+    _write(folder, name, text[name])
+
+
+def _many(folder: Path, trap: Path, chance: random.Random) -> None:
+    """As many terms, or classes, as the size limits allow."""
+    if chance.randrange(2):
+        file = next(folder.glob("task_*.py"), folder / "task_dish_loading.py")
+        _write(folder, file.name, "".join(f"class A{i}Task: pass\n" for i in range(6000)))
+        return
+    kind = chance.choice(("RewardsCfg", "ObservationsCfg", "TerminationsCfg"))
+    inner = "  class A:\n  " if kind == "ObservationsCfg" else ""
+    terms = "".join(f"{inner}  t{i} = TermCfg(func='f')\n" for i in range(4500))
+    _write(folder, "env_cfg.py", f"class {kind}:\n{terms}"[:262_000])
+    body = chance.choice(("  env.device\n" * 9000, "  pass\n" * 18_000, f"  x = [{'1, ' * 40_000}]\n"))
+    _write(folder, "randomizations.py", f"def f(env):\n{body}  return env.device\n")
+
+
 def _branches(folder: Path, trap: Path, chance: random.Random) -> None:
     """Reward functions whose paths double with every line."""
     body = "".join(
@@ -263,6 +308,7 @@ def _renamed(folder: Path, trap: Path, chance: random.Random) -> None:
 WAYS: dict[str, Callable[[Path, Path, random.Random], None]] = {
     "truncated": _truncated, "flipped": _flipped, "binary": _binary, "lines": _lines, "values": _values,
     "huge": _huge, "dense": _dense, "deep_python": _deep_python, "sharing": _sharing, "branches": _branches,
+    "getting": _getting, "elifs": _elifs, "numbers": _numbers, "many": _many,
     "yaml_bomb": _yaml_bomb, "json_bomb": _json_bomb, "no_files": _no_files, "swapped": _swapped,
     "renamed": _renamed,
 }  # fmt: skip

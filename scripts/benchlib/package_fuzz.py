@@ -20,6 +20,7 @@ from benchlib.damage import damage
 from benchlib.packages import REWARDS, write_package
 from benchlib.record import Document, number, progress
 from blueprint_tune.errors import TaskPackageError
+from blueprint_tune.packages.files import UNFORESEEN
 from blueprint_tune.packages.reader import read_package
 from blueprint_tune.packages.validate import examine
 
@@ -54,7 +55,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def judge_damaged(root: Path, seed: int) -> Case:
-    """Make, damage and judge one package below ``root``. Raises AssertionError if its code was run."""
+    """Make, damage and judge one package below ``root``.
+
+    Raises AssertionError if its code was run, or the reader was at a loss.
+    """
     trap = root / "trap"
     policies, shapes = sorted(REWARDS), ("real", "specified")
     namespace = ("isaaclab", "omni.isaac.lab")[seed % 2]
@@ -69,7 +73,9 @@ def judge_damaged(root: Path, seed: int) -> Case:
     wall, cpu = time.perf_counter(), time.process_time()
     try:
         status = str(examine(read_package(folder)).status)
-    except TaskPackageError:
+    except TaskPackageError as error:
+        if UNFORESEEN in str(error):
+            raise AssertionError(f"case {seed} ({ways}): {error}") from error
         status = "refused"
     case = Case(seed, ways, status, time.process_time() - cpu, time.perf_counter() - wall)
     assert not trap.exists(), f"case {seed} ({ways}): code of the package was run"
@@ -124,8 +130,9 @@ def run(options: argparse.Namespace, command: list[str]) -> None:
     document = Document("packages", f"Fuzzing the package reader: {len(cases):,} damaged packages", command)
     document.text(
         "Hand-written packages in both namespaces and both shapes of metadata, each damaged in one to three "
-        "ways (truncated, binary, deeply nested, huge, dense, YAML and JSON bombs, cyclic aliases, pipes and "
-        "devices instead of files, planted code), then read and judged as `validate` does. An audit hook "
+        "ways (truncated, binary, deeply nested, huge, dense, many terms, YAML and JSON bombs, constants "
+        "that multiply, numbers of thousands of digits, cyclic aliases, pipes and devices instead of files, "
+        "planted code), then read and judged as `validate` does. An audit hook "
         f"writes down whatever would run code ({', '.join(_FORBIDDEN)}); planted code would leave a file."
     )
     slow = sorted(cases, key=lambda case: -case.cpu_s)
