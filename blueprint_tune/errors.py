@@ -80,6 +80,11 @@ class BundleDamaged(StorageError):
     """A file of a bundle is missing, or not what was written."""
 
 
+def printable(text: str) -> str:
+    """``text`` without what a terminal obeys: escapes, line breaks and invisible characters become ``?``."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """'Did you mean …?' for the closest known name, else the list of what exists."""
     options = sorted(known)

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from blueprint_tune.errors import printable
 from blueprint_tune.packages.findings import FROM_POLICY, Finding, Level
 from blueprint_tune.packages.interpret import Steps, Verdict, judge
 from blueprint_tune.packages.model import Package, Place, Term
@@ -52,7 +53,7 @@ def rewards(package: Package, steps: Steps) -> list[Reward]:
             number = float(weight) if is_number(weight) else None
             negative = any(word in name for word in _PENALTIES) or name in _COSTS_TIME
             found.append(
-                Reward(name, number, package.train_place(f"rewards.{name}"), None, negative)
+                Reward(printable(name), number, package.train_place(f"rewards.{name}"), None, negative)
             )
     return found
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from blueprint_tune.errors import printable
 from blueprint_tune.packages.model import Module, Package, Place
 from blueprint_tune.packages.static import dotted
 
@@ -34,6 +35,11 @@ class Finding:
     what: str
     runs: str
     here: str
+
+    def __post_init__(self) -> None:
+        """What stands in a package may be meant for the terminal: it is told without what that obeys."""
+        for name in ("what", "runs", "here"):
+            object.__setattr__(self, name, printable(getattr(self, name)))
 
 
 def found_in(

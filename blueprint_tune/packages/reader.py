@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from blueprint_tune.errors import TaskPackageError
+from blueprint_tune.errors import TaskPackageError, printable
 from blueprint_tune.packages.files import Folder, Problem, never_a_traceback
 from blueprint_tune.packages.knowledge import NAMESPACES
 from blueprint_tune.packages.model import Module, Package, Place, SceneItem, Setting, Term
@@ -272,7 +272,7 @@ def _identify(package: Package, names: list[str]) -> None:
     for name, places in stated.items():
         for value, place in places:
             if isinstance(value, str) and value:
-                setattr(package, name, value[:200])
+                setattr(package, name, printable(value[:200]))
                 package.sources[name] = place
                 break
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, NoReturn
 
-from blueprint_tune.errors import ManifestError
+from blueprint_tune.errors import ManifestError, printable
 
 MAX_BYTES = 50 * 1024 * 1024
 
@@ -55,7 +55,7 @@ class Notes:
 
 def load(path: str | Path) -> tuple[dict[str, Any], str]:
     """The manifest's top-level object and the sha256 of its bytes. Raises ManifestError."""
-    notes = Notes(_shown(str(path)))
+    notes = Notes(printable(str(path)))
     data = _bytes(Path(path), notes)
     try:
         tree = json.loads(data.decode("utf-8-sig"), parse_constant=lambda name: _constant(name, notes))
@@ -95,14 +95,9 @@ def _constant(name: str, notes: Notes) -> NoReturn:
     notes.refuse(f"contains {name}; every number of a scene manifest must be finite.")
 
 
-def _shown(text: str) -> str:
-    """A path that is safe to print."""
-    return "".join(c if c.isprintable() else "?" for c in text)
-
-
 def show(value: Any) -> str:
     """A value as an error message quotes it: short and printable."""
-    text = _shown(str(value) if isinstance(value, str) else repr(value))
+    text = printable(str(value) if isinstance(value, str) else repr(value))
     return text if len(text) <= 60 else text[:57] + "…"
 
 

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from blueprint_tune.errors import printable
 from blueprint_tune.packages.check_files import policy_of, robot_of
 from blueprint_tune.packages.findings import Finding
 from blueprint_tune.packages.validate import Report
@@ -49,7 +50,7 @@ def _rewards(report: Report) -> Table:
         sign = "double negative" if reward.doubly_negative else ""
         why = "; ".join(filter(None, [verdict.why if verdict else "", sign]))
         weight = "?" if reward.weight is None else f"{reward.weight:g}"
-        table.add_row(*map(Text, (reward.name, weight, kind, why)))
+        table.add_row(*map(Text, (reward.name, weight, kind, printable(why))))
     return table
 
 

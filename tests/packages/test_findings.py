@@ -154,3 +154,21 @@ def test_a_package_that_is_validated_and_complete_says_nothing_of_it(package):
     marker = json.loads((folder / ".isaac_lab_complete").read_text())
     (folder / ".isaac_lab_complete").write_text(json.dumps({**marker, "policy_id": "dish_loading"}))
     assert "stale-validation" in _codes(folder)
+
+
+def test_no_text_of_a_package_reaches_the_terminal_as_a_command(package):
+    escape = "\\x1b]0;owned\\x07"
+    folder = package()
+    (folder / "generation_metadata.json").write_text(
+        '{"policy_id": "\\u001b]0;owned\\u0007", "scene_id": "a\\u202eb"}'
+    )
+    (folder / "reward_functions.py").write_text(
+        f'def reward_joint_progress(env, **p):\n    return env.scene["{escape}"].data.root_pos_w\n'
+    )
+    (folder / "train_cfg.yaml").write_text('rewards: {"\\x1b[2Jfold": 1.0}\n')
+    report = examine(read_package(folder))
+    assert (report.package.policy, report.package.scene_id) == ("?]0;owned?", "a?b")
+    said = [word for f in report.findings for word in (f.what, f.runs, f.here)]
+    said += [reward.name for reward in report.rewards]
+    assert any("?]0;owned?" in word for word in said) and any("?[2Jfold" in word for word in said)
+    assert all(word.isprintable() for word in said)
