@@ -9,7 +9,7 @@
     ├── TrainingDiverged
     ├── OutOfMemory
     ├── ExportMismatch
-    └── StorageError ── ObjectNotFound, ClaimTaken, CheckpointDamaged, BundleDamaged
+    └── StorageError ── ObjectNotFound, ObjectTooLarge, ClaimTaken, CheckpointDamaged, BundleDamaged
 
 A message says where, what, what was expected or is nearest, and what to do next.
 """
@@ -66,6 +66,10 @@ class StorageError(BlueprintTuneError):
 
 class ObjectNotFound(StorageError):
     """A path does not exist in storage."""
+
+
+class ObjectTooLarge(StorageError):
+    """An object is larger than what was to be read of it."""
 
 
 class ClaimTaken(StorageError):

@@ -10,7 +10,7 @@ import tempfile
 from functools import lru_cache
 from pathlib import Path
 
-from blueprint_tune.errors import TaskPackageError
+from blueprint_tune.errors import ObjectTooLarge, TaskPackageError
 from blueprint_tune.storage.base import Requests
 from blueprint_tune.storage.path import StoragePath, open_path
 
@@ -57,19 +57,20 @@ def _plain(name: str) -> bool:
 
 def _read(folder: StoragePath, name: str, wanted: re.Pattern[str]) -> dict[str, bytes]:
     """The wanted objects below a folder of a bucket, by the path under which they are kept."""
+    keys = [key for key in folder.walk() if wanted.fullmatch(key) and ".." not in key]
     found: dict[str, bytes] = {}
-    size = 0
-    for key in folder.walk():
-        if not wanted.fullmatch(key) or ".." in key:
-            continue
-        data = (folder / key).read_bytes()
-        size += len(data)
-        if len(found) >= _MAX_FILES or size > _MAX_BYTES:
-            raise TaskPackageError(
-                f"{folder}: holds more than {_MAX_FILES} files or {_MAX_BYTES // 2**20} MB."
-                " Copy what is needed to a folder and give that."
-            )
-        found[f"{name}/{key}"] = data
+    left = _MAX_BYTES
+    try:
+        if len(keys) > _MAX_FILES:
+            raise ObjectTooLarge
+        for key in keys:
+            found[f"{name}/{key}"] = (folder / key).read_bytes(at_most=left)
+            left -= len(found[f"{name}/{key}"])
+    except ObjectTooLarge as error:
+        raise TaskPackageError(
+            f"{folder}: holds more than {_MAX_FILES} files or {_MAX_BYTES // 2**20} MB."
+            " Copy what is needed to a folder and give that."
+        ) from error
     return found
 
 

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from blueprint_tune.errors import ObjectTooLarge
+
 Content = bytes | Path
 """What to store: bytes, or a local file to copy."""
 
@@ -53,8 +55,17 @@ class Store(ABC):
         """Ask whether results can be stored here, before hours are spent on them; nothing is written."""
 
     @abstractmethod
-    def read(self, key: str) -> bytes:
-        """The object's content."""
+    def read(self, key: str, at_most: int | None = None) -> bytes:
+        """The object's content.
+
+        Raises ObjectTooLarge, before the content is in memory, where that is more bytes than ``at_most``.
+        """
+
+    def _check_size(self, key: str, size: int, at_most: int | None) -> None:
+        if at_most is not None and size > at_most:
+            raise ObjectTooLarge(
+                f"storage {self.uri}: '{key}' is not read: it has {size:,} bytes, more than {at_most:,}."
+            )
 
     @abstractmethod
     def exists(self, key: str) -> bool:

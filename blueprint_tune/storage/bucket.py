@@ -72,8 +72,8 @@ class BucketStore(Store):
         """One request for what is there, without the content."""
 
     @abstractmethod
-    def get(self, key: str) -> tuple[bytes, Entry]:
-        """One consistent look at content and entry, checksums verified."""
+    def get(self, key: str, at_most: int | None) -> tuple[bytes, Entry]:
+        """One consistent look at content and entry, checksums verified; the entry's size is judged first."""
 
     @abstractmethod
     def put(self, key: str, content: Content, metadata: Mapping[str, str], version: str | None) -> None:
@@ -95,9 +95,9 @@ class BucketStore(Store):
         """Ask whether the bucket is there and may be listed."""
         self._ask("list", "its root", lambda: self.names("", limit=1))
 
-    def read(self, key: str) -> bytes:
+    def read(self, key: str, at_most: int | None = None) -> bytes:
         """The object's content, its checksum verified."""
-        return self._ask("read", f"'{key}'", lambda: self._verified(key))[0]
+        return self._ask("read", f"'{key}'", lambda: self._verified(key, at_most))[0]
 
     def exists(self, key: str) -> bool:
         """Whether there is an object under this key."""
@@ -177,8 +177,8 @@ class BucketStore(Store):
             return None, ABSENT, []
         return content, entry.version, entry.marks
 
-    def _verified(self, key: str) -> tuple[bytes, Entry]:
-        content, entry = self.get(key)
+    def _verified(self, key: str, at_most: int | None = None) -> tuple[bytes, Entry]:
+        content, entry = self.get(key, at_most)
         expected = entry.metadata.get("sha256")
         if expected is not None and _sha256(key, content) != expected:
             raise Damaged("its content does not have the checksum (SHA-256) it was stored with")

@@ -89,13 +89,15 @@ class GcsStore(BucketStore):
         """The object's metadata."""
         return _entry(self._blob(key))
 
-    def get(self, key: str) -> tuple[bytes, Entry]:
+    def get(self, key: str, at_most: int | None) -> tuple[bytes, Entry]:
         """Metadata, then the content of that very generation."""
         blob = self._blob(key)
         entry, checksum = _entry(blob), blob.crc32c  # a download writes what its headers say into the blob
+        self._check_size(key, entry.size, at_most)
         try:
+            # raw: as it is stored, of the size and checksum that it is known by; gzip would be unpacked else
             content = blob.download_as_bytes(
-                if_generation_match=blob.generation, checksum="crc32c", **self._once
+                raw_download=True, if_generation_match=blob.generation, checksum="crc32c", **self._once
             )
         except (api.PreconditionFailed, api.NotFound):
             raise _Changed("it was replaced while it was read") from None

@@ -37,10 +37,11 @@ class LocalStore(Store):
             if not os.access(nearest, os.W_OK | os.X_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(nearest))
 
-    def read(self, key: str) -> bytes:
+    def read(self, key: str, at_most: int | None = None) -> bytes:
         """The file's content."""
-        with self._sentences(f"'{key}' cannot be read"):
-            return (self.root / key).read_bytes()
+        with self._sentences(f"'{key}' cannot be read"), (self.root / key).open("rb") as file:
+            self._check_size(key, os.fstat(file.fileno()).st_size, at_most)
+            return file.read()
 
     def exists(self, key: str) -> bool:
         """Whether there is a file under this key."""

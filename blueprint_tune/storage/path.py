@@ -134,9 +134,9 @@ class StoragePath:
         """Whether there is an object here."""
         return self.store.exists(self.key)
 
-    def read_bytes(self) -> bytes:
-        """The object's content."""
-        return self.store.read(self.key)
+    def read_bytes(self, at_most: int | None = None) -> bytes:
+        """The object's content. Raises ObjectTooLarge for more bytes than ``at_most``."""
+        return self.store.read(self.key, at_most)
 
     def read_text(self) -> str:
         """The object's content, UTF-8."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping
+from contextlib import closing
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -86,10 +87,12 @@ class S3Store(BucketStore):
         """The object's metadata."""
         return _entry(self._client.head_object(**self._at(key)))
 
-    def get(self, key: str) -> tuple[bytes, Entry]:
+    def get(self, key: str, at_most: int | None) -> tuple[bytes, Entry]:
         """Content and metadata of one answer; botocore verifies the checksum that S3 keeps."""
         answer = self._client.get_object(**self._at(key), ChecksumMode="ENABLED")
-        content = answer["Body"].read()
+        with closing(answer["Body"]) as body:
+            self._check_size(key, answer["ContentLength"], at_most)
+            content = body.read()
         if len(content) != answer["ContentLength"]:
             raise Damaged("its content ended early")
         return content, _entry(answer)

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from blueprint_tune.config.schema import StorageConfig
-from blueprint_tune.errors import ClaimTaken, ObjectNotFound, StorageError
+from blueprint_tune.errors import ClaimTaken, ObjectNotFound, ObjectTooLarge, StorageError
 from blueprint_tune.storage import local
 from blueprint_tune.storage.path import StoragePath, check_id, open_path, open_root
 
@@ -51,6 +51,17 @@ def test_bytes_and_text_come_back(storage: StoragePath) -> None:
     assert (storage / "a/b.bin").exists()
     assert not (storage / "a").exists()
     assert not (storage / "a/x").exists()
+
+
+def test_an_object_larger_than_asked_for_is_not_read(storage: StoragePath) -> None:
+    (storage / "a/b").write_bytes(b"12345")
+    assert (storage / "a/b").read_bytes(at_most=5) == b"12345"
+    (storage / "a/none").write_bytes(b"")
+    assert (storage / "a/none").read_bytes(at_most=0) == b""
+    with pytest.raises(ObjectTooLarge, match=r"'.*a/b' is not read: it has 5 bytes, more than 4\."):
+        (storage / "a/b").read_bytes(at_most=4)
+    with pytest.raises(ObjectNotFound):
+        (storage / "a/x").read_bytes(at_most=4)
 
 
 def test_folders_are_listed_without_what_they_hold(storage: StoragePath) -> None:
