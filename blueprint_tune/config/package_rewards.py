@@ -33,7 +33,7 @@ def _weigh(rewards: Tree, layer: Layer, policy: str) -> list[str]:
         entry = rewards.get(reward.name)
         if not isinstance(entry, dict):
             said.append(f"reward '{reward.name}' has no counterpart in policy '{policy}' and is left out.")
-        elif f"policy.rewards.{reward.name}.weight" not in layer.typed:
+        elif not layer.is_typed(f"policy.rewards.{reward.name}.weight"):
             changed = _weighed(entry, reward)
             said += [changed] if changed else []
             usual += [] if changed else [reward.name]

@@ -38,9 +38,16 @@ class Layer:
     adaptations: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
+    def is_typed(self, key: str) -> bool:
+        """Whether the command line gives a setting: itself, or a mapping that holds it.
+
+        The choice of a group's file (``policy=…``) is a name without a dot, and gives no setting.
+        """
+        return any(word == key or ("." in word and key.startswith(f"{word}.")) for word in self.typed)
+
     def set(self, key: str, text: str, source: str = "") -> None:
         """Give a setting the value that ``text`` writes, unless it was typed."""
-        if key not in self.typed:
+        if not self.is_typed(key):
             self.words.append(f"{key}={text}")
             self.sources[key] = source
 
@@ -99,7 +106,7 @@ def _values(layer: Layer) -> Iterator[tuple[str, Any]]:
     """The settings of train_cfg.yaml that have a counterpart; what they cannot be is a problem."""
     for key, entry in TABLE.items():
         given = layer.package.setting(key)
-        if given is None or entry.setting in layer.typed:
+        if given is None or layer.is_typed(entry.setting):
             continue
         try:
             yield key, entry.read(given)

@@ -125,6 +125,20 @@ def test_every_change_of_a_weight_is_told(composed):
     assert cfg.policy.rewards["handle_grasp"]["weight"] == 9 and "'handle_grasp'" not in said
 
 
+@pytest.mark.parametrize(
+    ("word", "weight"),
+    [
+        ("policy.rewards.joint_progress={weight:1.25}", 1.25),
+        ("policy.rewards.joint_progress.weight=1.25", 1.25),
+        ("policy.rewards={joint_progress:{weight:1.25}}", 1.25),
+        ("policy=drawer_manipulation", 15.0),
+    ],
+)
+def test_a_reward_typed_as_a_mapping_wins_as_one_typed_by_its_key(composed, word, weight):
+    cfg = composed(word, weights={"joint_progress": 3.0})
+    assert cfg.policy.rewards["joint_progress"]["weight"] == weight
+
+
 def test_adaptations_stand_in_the_record_and_among_the_tasks_notes(composed):
     cfg = composed("preset=smoke")
     task = bind_task(cfg)
