@@ -162,3 +162,11 @@ def test_a_mistake_within_a_group_that_could_be_off_is_told_by_its_name(
     with pytest.raises(ConfigError) as caught:
         to_config(tree)
     assert str(caught.value).startswith(says) and "off" not in str(caught.value)
+
+
+@pytest.mark.parametrize("weight", [float("inf"), float("-inf"), float("nan")])
+def test_a_weight_is_finite(config, weight):
+    name = next(iter(config.policy.rewards))
+    key = f"policy.rewards.{name}.weight"
+    _, problems = examine(changed(config, key, weight))
+    assert problems == [f"{key}={weight} should be a finite number."]

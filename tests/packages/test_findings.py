@@ -172,3 +172,11 @@ def test_no_text_of_a_package_reaches_the_terminal_as_a_command(package):
     said += [reward.name for reward in report.rewards]
     assert any("?]0;owned?" in word for word in said) and any("?[2Jfold" in word for word in said)
     assert all(word.isprintable() for word in said)
+
+
+@pytest.mark.parametrize("weight", ["1e999", "-1e999", "1e12", "True"])
+def test_a_weight_that_is_no_number_of_use_is_none(package, weight):
+    folder = package(edit={"env_cfg.py": ("weight=1.0", f"weight={weight}")})
+    report = examine(read_package(folder))
+    assert report.package.rewards[0].weight is None
+    assert "no-weight" in {finding.code for finding in report.findings}
