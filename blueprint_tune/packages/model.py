@@ -48,8 +48,9 @@ class SceneItem:
     """A field of the package's SceneCfg.
 
     Attributes:
-        kind: the class it is made of (ArticulationCfg, RigidObjectCfg, …). spawns: it brings its own USD.
-        usd_path, prim_path: as written, None where they are not constant. fields: arguments given.
+        kind: the class it is made of (ArticulationCfg, RigidObjectCfg, …).
+        usd_path, prim_path: as written, None where they are not constant. usd_line: 0 where there is none.
+        joints: names that ``init_state`` gives positions. fields: arguments given.
     """
 
     name: str
@@ -88,14 +89,15 @@ class Package:
     """What a task package says. Fields of files that are missing or unreadable are empty.
 
     Attributes:
-        digest: sha256 of everything in it that decides what is trained.
+        digest: sha256 of its Python files that are read (one task_*.py of them) and of train_cfg.yaml;
+            not of metadata, marker, the scene's manifest and other files.
         namespace: 'isaaclab' or 'omni.isaac.lab', None where neither is imported.
         policy, robot, scene_id, environment, task_name: as the package states them, else None.
         sources: where policy and robot are stated. shape: 'real' or 'specified' metadata, None without.
         entities: SCENE_ENTITY_MAP with its lines. scene: fields of SceneCfg. env_class: the EnvCfg class.
         sim: settings of ``self.sim`` and ``self.scene`` by dotted name.
         train, train_lines: train_cfg.yaml and the line of each dotted key.
-        weights: reward weights of train_cfg.yaml where env_cfg.py has none.
+        metadata, marker: generation_metadata.json and .isaac_lab_complete, None where they are not read.
     """
 
     path: Path

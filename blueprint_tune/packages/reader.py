@@ -82,7 +82,7 @@ def _check_folder(folder: Folder) -> None:
 
 
 def _digest(folder: Folder, names: list[str]) -> str:
-    """Of what decides the training; when and how the package was generated does not."""
+    """Of the files that say what is trained; when and how the package was generated is not among them."""
     digest = hashlib.sha256()
     for name in sorted(names):
         content = folder.content.get(name)
