@@ -39,7 +39,7 @@ class Calls:
         sys.setprofile(None)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=25, deadline=None, derandomize=True)
 @given(st.integers(0, 10**9))
 def test_every_damaged_package_gets_an_answer_and_runs_nothing(seed):
     with tempfile.TemporaryDirectory() as root, Calls() as calls:
