@@ -32,21 +32,27 @@ class Limit:
     @property
     def holds(self) -> bool | None:
         """None where it was not measured."""
-        return None if self.found is None else _holds(self.found, self.limit, self.above)
+        if self.found is None:
+            return None
+        return self.found >= self.limit if self.above else self.found <= self.limit
 
     def asked(self, scale: float = 1.0) -> str:
         """The demand, ``at least 0.5``; ``scale`` is 100 for percent."""
         return f"{'at least' if self.above else 'at most'} {scale * self.limit:.10g}"
 
     def measured(self, decimals: int, scale: float = 1.0) -> str | None:
-        """What was found, with as many more decimals as it takes to be on its side of :meth:`asked`."""
-        return None if self.found is None else self._on_its_side(scale * self.found, decimals, scale)
+        """What was found, as :func:`telling` has it; None where it was not measured."""
+        return None if self.found is None else telling(scale * self.found, scale * self.limit, decimals)
 
-    def _on_its_side(self, found: float, decimals: int, scale: float) -> str:
-        limit = float(f"{scale * self.limit:.10g}")
-        each = (f"{found:.{count}f}" for count in range(decimals, _MOST_DECIMALS))
-        right = (text for text in each if _holds(float(text), limit, self.above) is self.holds)
-        return next(right, repr(found))
+
+def telling(found: float, limit: float, decimals: int, kind: str = "f") -> str:
+    """``found`` with as many more decimals as it takes to be on its side of ``limit``.
+
+    ``kind`` is ``f``, or ``e`` for powers of ten.
+    """
+    asked = float(f"{limit:.10g}")  # as it is shown
+    texts = (f"{found:.{count}{kind}}" for count in range(decimals, _MOST_DECIMALS))
+    return next((text for text in texts if _side(float(text), asked) == _side(found, limit)), repr(found))
 
 
 def limits(
@@ -61,5 +67,6 @@ def limits(
     ]
 
 
-def _holds(found: float, limit: float, above: bool) -> bool:
-    return found >= limit if above else found <= limit
+def _side(found: float, limit: float) -> int:
+    """1 above, -1 below, 0 at the limit."""
+    return (found > limit) - (found < limit)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from blueprint_tune.evaluation.gates import Limit, limits
+from blueprint_tune.evaluation.gates import Limit, limits, telling
 from blueprint_tune.reporting.evaluated import indicator_rows, points
 from blueprint_tune.reporting.views import NOT_MEASURED, interval, percent
 
@@ -101,9 +101,8 @@ def _limit(limit: Limit) -> Gate:
 def _export(report: ReportData) -> Gate:
     difference = report.policy["onnx"]["max_abs_difference"]
     tolerance = report.config["evaluation"]["onnx_tolerance"]
-    return Gate(
-        "ONNX acts as trained", f"{difference:.1e} apart", f"at most {tolerance:g}", difference <= tolerance
-    )
+    apart = f"{telling(difference, tolerance, 1, 'e')} apart"
+    return Gate("ONNX acts as trained", apart, f"at most {tolerance:.10g}", difference <= tolerance)
 
 
 def _rate(row: Mapping[str, Any]) -> str:

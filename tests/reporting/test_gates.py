@@ -61,6 +61,18 @@ def test_a_rate_just_below_what_is_asked_does_not_look_like_it(full_report: Repo
     assert (gate.measured, gate.asked, gate.passed) == ("49.7%", "at least 50%", False)
 
 
+def test_a_jerk_or_an_export_just_beyond_what_is_asked_does_not_look_like_it(report: ReportData) -> None:
+    document, policy = report.benchmark, report.policy
+    indicators = {**document["sim2real_indicators"], "mean_action_jerk": 0.02004}
+    near = {**policy, "onnx": {**policy["onnx"], "max_abs_difference": 1.004e-4}}
+    found = named(replace(report, benchmark={**document, "sim2real_indicators": indicators}, policy=near))
+    assert found["mean action jerk"].measured == "0.02004"
+    assert (found["ONNX acts as trained"].measured, found["ONNX acts as trained"].passed) == (
+        "1.004e-04 apart",
+        False,
+    )
+
+
 def test_an_export_that_differs_too_much_is_missed(report: ReportData) -> None:
     far = {**report.policy, "onnx": {**report.policy["onnx"], "max_abs_difference": 0.01}}
     assert named(replace(report, policy=far))["ONNX acts as trained"].passed is False
