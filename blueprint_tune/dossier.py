@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from blueprint_tune.config import paths
 from blueprint_tune.config.compose import apply_overrides, compose, to_dict
 from blueprint_tune.config.flat import flat
+from blueprint_tune.config.public import public
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.config.sweep_checks import is_population
 from blueprint_tune.errors import CheckpointDamaged, ConfigError
@@ -114,8 +115,8 @@ class Dossier:
 
     @property
     def command(self) -> str:
-        """What reproduces the run."""
-        overrides = self.tree.get("overrides") or ()
+        """What reproduces the run, without secrets."""
+        overrides = public(list(self.tree.get("overrides") or ()))
         if overrides:
             return shlex.join(["python", "-m", "blueprint_tune", *overrides])
         return f"# the settings under 'config' in {self.folder.document.name}"

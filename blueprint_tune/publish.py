@@ -23,6 +23,7 @@ from typing import Any
 
 import yaml
 
+from blueprint_tune.config.public import public
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.errors import StorageError
 from blueprint_tune.reporting.curves import TrialCurves, final_metrics, metrics_csv, training_curves
@@ -163,9 +164,9 @@ def _job(run: FinishedRun, folder: str) -> Objects:
     cfg, job, best = run.cfg, run.job, _best(run)
     curves = training_curves(job.job_id, cfg.scene.id, cfg.policy.name, best)
     objects: Objects = [
-        (f"{folder}/config/train_cfg.yaml", _yaml(train_cfg(run.best_cfg, run.max_episode_steps))),
-        (f"{folder}/config/job_config.json", _json(job_config(cfg, job, run.changes))),
-        (f"{folder}/config/experiment.yaml", run.experiment_yaml),
+        (f"{folder}/config/train_cfg.yaml", _yaml(public(train_cfg(run.best_cfg, run.max_episode_steps)))),
+        (f"{folder}/config/job_config.json", _json(public(job_config(cfg, job, run.changes)))),
+        (f"{folder}/config/experiment.yaml", _experiment(run.experiment_yaml)),
         *_package(cfg.scene.package, folder),
         *_checkpoints(run, folder),
         *_logs(run, folder),
@@ -176,9 +177,16 @@ def _job(run: FinishedRun, folder: str) -> Objects:
     for trial in run.trials:
         where = f"{folder}/trials/{check_id('trial id', trial.trial_id)}"
         settings = {"trial_id": trial.trial_id, "status": trial.status, "sampled": dict(trial.sampled)}
-        objects.append((f"{where}/config.yaml", _yaml(settings)))
+        objects.append((f"{where}/config.yaml", _yaml(public(settings))))
         objects.append((f"{where}/metrics.csv", metrics_csv(trial).encode()))
     return [*objects, (f"{folder}/job_status.json", _json(job_status(cfg, job)))]
+
+
+def _experiment(document: Path) -> bytes | Path:
+    """``experiment.yaml`` without secrets; as it is where there are none."""
+    tree = yaml.safe_load(document.read_text())
+    shown = public(tree)
+    return document if shown == tree else _yaml(shown)
 
 
 def _package(package: str | None, folder: str) -> Objects:

@@ -66,6 +66,12 @@ def test_the_command_can_be_pasted(tmp_path: Path) -> None:
     assert make(tmp_path, typed).command.endswith("storage.root=elsewhere 'searchspace=[ppo_core,network]'")
 
 
+def test_the_command_tells_no_secret(tmp_path: Path) -> None:
+    secret = "+cluster.runtime_env.env_vars.API_TOKEN=hunter2"
+    command = make(tmp_path, [*TYPED, secret]).command
+    assert "hunter2" not in command and "API_TOKEN=(hidden)" in command
+
+
 @pytest.fixture
 def cfg(tmp_path: Path) -> ExperimentConfig:
     return compose(["+scene=kitchen_001", f"storage.root={tmp_path / 'store'}"])

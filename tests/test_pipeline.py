@@ -28,6 +28,9 @@ ENV = {**os.environ, "PYTHONPATH": str(Path(blueprint_tune.__file__).parents[1])
 SWEEP = ["sweep=random", "sweep.num_samples=2", "sweep.concurrent_trials=1"]
 
 
+SECRET = "storage.endpoint=http://me:hunter2@127.0.0.1:9"  # which a folder has no use for
+
+
 TRACKED = ["logger=wandb", "logger.wandb.mode=offline"] if importlib.util.find_spec("wandb") else []
 
 
@@ -48,7 +51,7 @@ def overrides(folder: Path, *more: str) -> list[str]:
 def finished(local_ray: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
     """One run of everything, for the tests that look at what it left."""
     folder = tmp_path_factory.mktemp("run")
-    return folder, blueprint_tune.run(overrides(folder, *SWEEP, *TRACKED))
+    return folder, blueprint_tune.run(overrides(folder, *SWEEP, *TRACKED, SECRET))
 
 
 def test_a_run_returns_what_it_measured_and_where_it_is(finished: tuple[Path, Any]) -> None:
@@ -93,6 +96,23 @@ def test_the_layout_is_complete_and_the_marker_last(finished: tuple[Path, Any]) 
     newest = max((p for p in root.rglob("*") if p.is_file()), key=lambda p: p.stat().st_mtime_ns)
     assert newest.stat().st_mtime_ns == marker.stat().st_mtime_ns
     onnxruntime.InferenceSession(str(next(root.glob("policies/*/policy.onnx"))))
+
+
+def test_a_secret_stays_in_the_experiments_own_document(finished: tuple[Path, Any]) -> None:
+    folder, result = finished
+    places = [
+        folder / "store",
+        result.path / "report.html",
+        result.path / "evaluation",
+        result.path / "loggers",
+    ]
+    files = [file for place in places for file in (place, *place.rglob("*")) if file.is_file()]
+    assert [file for file in files if b"hunter2" in file.read_bytes()] == [] and len(files) > 20
+    published = yaml.safe_load(next((folder / "store").rglob("experiment.yaml")).read_text())
+    assert published["config"]["storage"]["endpoint"] == "(hidden)"
+    assert "storage.endpoint=(hidden)" in published["overrides"]
+    kept = yaml.safe_load((result.path / "experiment.yaml").read_text())
+    assert kept["config"]["storage"]["endpoint"] == SECRET.partition("=")[2]
 
 
 def test_the_report_says_what_was_changed_from_the_defaults(finished: tuple[Path, Any]) -> None:

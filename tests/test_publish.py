@@ -132,6 +132,27 @@ def _layout(root: Path) -> list[str]:
     return sorted(p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file())
 
 
+def test_no_secret_is_published_and_the_own_folder_keeps_it(make: Make, tmp_path: Path) -> None:
+    cluster = {"runtime_env": {"env_vars": {"API_TOKEN": "hunter2"}, "pip": [{"token": "hunter2"}]}}
+    tree = {
+        "overrides": ["+cluster.runtime_env.env_vars.API_TOKEN=hunter2"],
+        "config": {"cluster": cluster, "storage": {"endpoint": "http://u:hunter2@host"}, "seed": 1},
+    }
+    sampled = TrialCurves("a1b2c_00001", "stopped", {"cluster.my_token": "hunter2"}, TRIALS[0].rows)
+    run = make(changes={"cluster.my_token": "hunter2", "seed": 1}, trials=(TRIALS[0], sampled))
+    run = replace(run, best_cfg=replace(run.best_cfg, name="https://u:hunter2@host"))
+    run.experiment_yaml.write_text(yaml.safe_dump(tree))
+    publish(run)
+    published = {p.name: p.read_text() for p in (tmp_path / "store").rglob("*") if p.is_file()}
+    assert [name for name, text in published.items() if "hunter2" in text] == []
+    assert yaml.safe_load(published["experiment.yaml"])["config"]["seed"] == 1
+    assert json.loads(published["job_config.json"])["overrides"] == {
+        "cluster.my_token": "(hidden)",
+        "seed": 1,
+    }
+    assert yaml.safe_load(run.experiment_yaml.read_text()) == tree
+
+
 def test_the_layout(make: Make, tmp_path: Path) -> None:
     paths = publish(make())
     root = tmp_path / "store/scenes/kitchen_001/rl_training"

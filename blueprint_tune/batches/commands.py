@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from blueprint_tune.errors import BlueprintTuneError, ConfigError, nearest
+from blueprint_tune.config.options import split_options
+from blueprint_tune.errors import BlueprintTuneError, ConfigError
 
 _OUTPUT = "outputs"
-_BATCH_OPTIONS, _BOARD_OPTIONS = ("--dry-run", "--at-once", "--config-dir"), ("--json",)
 
 BATCH_HELP = """\
 blueprint-tune batch OVERRIDES…
@@ -51,7 +51,7 @@ directory."""
 
 def batch(words: list[str]) -> None:
     """The verb ``batch``. Raises BlueprintTuneError if not all that was asked for has finished."""
-    words, options = _options(words, _BATCH_OPTIONS)
+    words, options = split_options("batch", words, ("--dry-run",), ("--at-once", "--config-dir"))
     if (folder := options.get("--config-dir")) is not None:
         from blueprint_tune.config import paths
 
@@ -77,7 +77,7 @@ def batch(words: list[str]) -> None:
 
 def leaderboard(words: list[str]) -> None:
     """The verb ``leaderboard``."""
-    words, options = _options(words, _BOARD_OPTIONS)
+    words, options = split_options("leaderboard", words, ("--json",))
     words = words or [_OUTPUT]
     storage = [word for word in words if "://" in word or (Path(word) / "scenes").is_dir()]
     folders = [Path(word) for word in words if word not in storage]
@@ -100,24 +100,3 @@ def leaderboard(words: list[str]) -> None:
     page = write_board(board, folders[0] if len(folders) == 1 and not storage else Path())
     show_board(board, console)
     console.print(f"\nleaderboard  {page.absolute()}", markup=False, soft_wrap=True)
-
-
-def _options(words: list[str], known: tuple[str, ...]) -> tuple[list[str], dict[str, str]]:
-    """The other words, and the options with their values; a flag's is empty."""
-    rest: list[str] = []
-    options: dict[str, str] = {}
-    queue = list(words)
-    while queue:
-        word = queue.pop(0)
-        name, equals, value = word.partition("=")
-        if not word.startswith("-"):
-            rest.append(word)
-        elif name not in known:
-            raise ConfigError(f"{word}: there is no such option. {nearest(name, known)}")
-        elif name in ("--dry-run", "--json"):
-            options[name] = ""
-        elif not equals and not queue:
-            raise ConfigError(f"{name} needs a value.")
-        else:
-            options[name] = value if equals else queue.pop(0)
-    return rest, options

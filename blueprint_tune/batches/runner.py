@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from blueprint_tune.batches.child import INTERRUPTED
 from blueprint_tune.batches.process import Process, start_process
 from blueprint_tune.batches.record import BatchFolder, Item
 from blueprint_tune.tuning.session import Lent
+from blueprint_tune.tuning.signals import interrupts
 
 _POLL_S = 0.5
 LendFunction = Callable[[int], Lent]
@@ -58,17 +56,17 @@ class Runner:
         self._waiting, self._folder = list(requests), folder
         self._cpus, self._at_once, self._lend = cpus, at_once, lend
         self._running: list[_Driver] = []
-        self._pressed = 0
+        self._interrupted = False
 
     @property
     def stopped(self) -> bool:
         """Whether the user stopped it."""
-        return self._pressed > 0
+        return self._interrupted
 
     def run(self, changed: Callable[[Item], None], tick: Callable[[bool], None]) -> None:
         """Until nothing waits or runs. ``changed`` is told of every item that started or ended, ``tick``
         every half second, with whether the experiments are being stopped."""
-        with self._interrupts():
+        with interrupts(self._interrupt):
             try:
                 while self._running or (self._waiting and not self.stopped):
                     for item in [*self._ended(), *self._started()]:
@@ -92,7 +90,7 @@ class Runner:
                 self._waiting.remove(request)
                 driver = self._start(request, cpus)
                 self._running.append(driver)
-                if self._pressed:  # while it was being started
+                if self._interrupted:  # while it was being started
                     driver.process.popen.send_signal(signal.SIGINT)
                 yield request.item
 
@@ -125,26 +123,11 @@ class Runner:
             process.reason_file.unlink(missing_ok=True)
             yield item
 
-    @contextlib.contextmanager
-    def _interrupts(self) -> Iterator[None]:
-        """First Ctrl-C or SIGTERM: stop in good order. Second: at once."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-        def handle(number: int, frame: Any) -> None:
-            self._pressed += 1
-            for driver in self._running:
-                if self._pressed == 1:
-                    driver.process.popen.send_signal(signal.SIGINT)
-                else:
-                    driver.process.popen.kill()
-
-        for number in before:
-            signal.signal(number, handle)
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def _interrupt(self, at_once: bool) -> None:
+        """The user wants it to end; in good order the first time."""
+        self._interrupted = True
+        for driver in self._running:
+            if at_once:
+                driver.process.popen.kill()
+            else:
+                driver.process.popen.send_signal(signal.SIGINT)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from blueprint_tune.config.evaluation_schema import GatesConfig
+from blueprint_tune.evaluation.gates import limits
 from blueprint_tune.evaluation.statistics import paired_difference_interval
 from blueprint_tune.registry.evaluations import Evaluation, Successes
 
@@ -87,21 +88,8 @@ def judge(
 
 def check_gates(gates: GatesConfig, evaluation: Evaluation) -> tuple[Gate, ...]:
     """Each gate that is not open; what was not measured passes none."""
-    limits = (
-        ("min_success_rate", gates.min_success_rate, evaluation.rate, True),
-        ("min_smoothness", gates.min_smoothness, evaluation.smoothness, True),
-        ("max_jerk", gates.max_jerk, evaluation.jerk, False),
-    )
-    return tuple(
-        Gate(
-            name,
-            f"{'at least' if above else 'at most'} {limit:g}",
-            found,
-            found is not None and (found >= limit if above else found <= limit),
-        )
-        for name, limit, found, above in limits
-        if limit is not None
-    )
+    asked = limits(asdict(gates), evaluation.rate, evaluation.smoothness, evaluation.jerk)
+    return tuple(Gate(one.key, one.asked(), one.found, bool(one.holds)) for one in asked)
 
 
 def compare(candidate: Successes, other: Successes, against: str) -> Comparison:

@@ -62,9 +62,10 @@ def show_gates(decision: Mapping[str, Any], console: Console) -> None:
         table.add_column(name, no_wrap=name != "found")
     candidate = decision["candidate"]
     for gate in decision["gates"]:
-        found = MISSING if gate["found"] is None else f"{gate['found']:.4g}"
+        found = _found(gate)
         if gate["name"] == "min_success_rate":
-            found = rate(candidate["success_rate"], candidate["success_rate_95ci"])
+            low, high = candidate["success_rate_95ci"]
+            found += f" ({low:.2f} to {high:.2f})"
         table.add_row(gate["name"], gate["wanted"], found, _mark(gate["passed"]))
     if comparison := decision["comparison"]:
         low, high = comparison["difference_95ci"]
@@ -94,6 +95,11 @@ def _starts(c: Mapping[str, Any]) -> list[str]:
             " starts. Evaluate both on more starts, or on harder ones."
         )
     return lines
+
+
+def _found(gate: Mapping[str, Any]) -> str:
+    """In digits that tell a rate just below its limit from one at it."""
+    return MISSING if gate["found"] is None else f"{gate['found']:.4g}"
 
 
 def _mark(passed: bool) -> Text:
@@ -143,10 +149,8 @@ def show_policy(facts: Mapping[str, Any], console: Console) -> None:
     if facts["gates"]:
         say(console, "\ngates", "bold")
         for gate in facts["gates"]:
-            found = MISSING if gate["found"] is None else f"{gate['found']:.4g}"
-            word, style = ("pass", "green") if gate["passed"] else ("fail", "red")
-            line = Text(f"  {gate['name']:<18}{gate['wanted']:<16}{found:<10}").append(word, style=style)
-            console.print(line)
+            line = f"  {gate['name']:<18}{gate['wanted']:<16}{_found(gate):<10}"
+            console.print(Text(line).append_text(_mark(gate["passed"])))
     say(console, "\nfiles", "bold")
     _show_pairs(facts["files"], console)
     say(console, "\nhow to make it again", "bold")

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from blueprint_tune.evaluation.gates import telling
 from blueprint_tune.evaluation.statistics import wilson_interval
 from blueprint_tune.reporting.plots import Range
 from blueprint_tune.reporting.views import MISSING, NOT_MEASURED, number, percent, short
@@ -71,10 +72,11 @@ def indicator_rows(benchmark: Mapping[str, Any]) -> tuple[IndicatorRow, ...]:
 
 def _indicator(name: str, value: float | None, verdict: Mapping[str, Any] | None) -> IndicatorRow:
     unit, meaning = _INDICATORS.get(name, ("", ""))
-    target, passed = MISSING, None
+    target, passed, shown = MISSING, None, NOT_MEASURED if value is None else f"{_three(value)}{unit}"
     if verdict is not None and verdict["target"] is not None:
         target, passed = f"{_sign(verdict)} {verdict['target']:g}{unit}", verdict["passed"]
-    shown = NOT_MEASURED if value is None else f"{_three(value)}{unit}"
+        if value is not None:
+            shown = f"{telling(value, verdict['target'], 3 if abs(value) < 10 else 1)}{unit}"
     return IndicatorRow(called(name), shown, target, passed, meaning)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from blueprint_tune.evaluation.gates import Limit, limits, telling
 from blueprint_tune.reporting.evaluated import indicator_rows, points
 from blueprint_tune.reporting.views import NOT_MEASURED, interval, percent
 
@@ -83,43 +84,25 @@ def _against_champion(benchmark: Mapping[str, Any]) -> list[Gate]:
     return [Gate(f"better than the champion {champion['policy_name']}", measured, "above 0", passed)]
 
 
-_ASKED = (
-    ("min_success_rate", "success rate", True),
-    ("min_smoothness", "action smoothness, to be promoted", True),
-    ("max_jerk", "mean action jerk, to be promoted", False),
-)
-"""Setting under ``evaluation.gates``, what it is about, whether it is a lower bound."""
-
-
-def _limits(benchmark: Mapping[str, Any], limits: Mapping[str, float | None]) -> list[Gate]:
-    """What the settings ask of a champion; a limit that is null asks nothing."""
+def _limits(benchmark: Mapping[str, Any], asked: Mapping[str, float | None]) -> list[Gate]:
+    """What the settings ask of a champion."""
     indicators = benchmark["sim2real_indicators"]
-    measured = {
-        "min_success_rate": benchmark["summary"]["success_rate"],
-        "min_smoothness": indicators["action_smoothness"],
-        "max_jerk": indicators["mean_action_jerk"],
-    }
-    return [
-        _limit(name, measured[key], limit, above)
-        for key, name, above in _ASKED
-        if (limit := limits.get(key)) is not None
-    ]
+    found = indicators["action_smoothness"], indicators["mean_action_jerk"]
+    return [_limit(limit) for limit in limits(asked, benchmark["summary"]["success_rate"], *found)]
 
 
-def _limit(name: str, value: float | None, limit: float, above: bool) -> Gate:
-    form = ".0%" if name == "success rate" else ".3g"
-    asked = f"{'at least' if above else 'at most'} {limit:{form}}"
-    if value is None:
-        return Gate(name, NOT_MEASURED, asked, None)
-    return Gate(name, f"{value:{form}}", asked, value >= limit if above else value <= limit)
+def _limit(limit: Limit) -> Gate:
+    decimals, scale, unit = (0, 100.0, "%") if limit.key == "min_success_rate" else (3, 1.0, "")
+    found = limit.measured(decimals, scale)
+    measured = NOT_MEASURED if found is None else f"{found}{unit}"
+    return Gate(f"{limit.name}, to be promoted", measured, f"{limit.asked(scale)}{unit}", limit.holds)
 
 
 def _export(report: ReportData) -> Gate:
     difference = report.policy["onnx"]["max_abs_difference"]
     tolerance = report.config["evaluation"]["onnx_tolerance"]
-    return Gate(
-        "ONNX acts as trained", f"{difference:.1e} apart", f"at most {tolerance:g}", difference <= tolerance
-    )
+    apart = f"{telling(difference, tolerance, 1, 'e')} apart"
+    return Gate("ONNX acts as trained", apart, f"at most {tolerance:.10g}", difference <= tolerance)
 
 
 def _rate(row: Mapping[str, Any]) -> str:

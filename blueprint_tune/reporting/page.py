@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from blueprint_tune.config.public import public
 from blueprint_tune.evaluation.statistics import wilson_interval
 from blueprint_tune.reporting import evaluated, views
 from blueprint_tune.reporting.curves import SUCCESS, TrialCurves
@@ -21,7 +23,8 @@ from blueprint_tune.reporting.report import ReportData
 
 
 def render(report: ReportData) -> str:
-    """The page as text."""
+    """The page as text, without secrets of the settings: it is published, and sent to trackers."""
+    report = replace(report, config=public(report.config), changes=public(report.changes))
     judged = gates(report)
     return (
         templates()

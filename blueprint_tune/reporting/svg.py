@@ -24,6 +24,7 @@ _VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid", ACCENT: "accent"} | {
 _STYLE: Mapping[str, object] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "blueprint-tune",
+    "text.parse_math": False,  # names of rewards and metrics are anybody's, dollars and all
     "font.size": 9.0,
     "axes.spines.top": False,
     "axes.spines.right": False,

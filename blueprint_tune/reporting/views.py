@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from blueprint_tune.config.flat import flat
 from blueprint_tune.evaluation.statistics import wilson_interval
 from blueprint_tune.reporting.curves import SUCCESS, TrialCurves
 
@@ -207,7 +208,9 @@ _TURNS = {"yaw": "z", "twist": "the way it points", "rx": "x", "ry": "y", "rz": 
 
 def provenance_rows(provenance: Mapping[str, Any]) -> list[tuple[str, str]]:
     """(name, value) of versions and the like; groups such as ``libraries`` are laid open."""
-    return [(key.rpartition(".")[2].replace("_", " "), setting(value)) for key, value in _flat(provenance)]
+    return [
+        (key.rpartition(".")[2].replace("_", " "), setting(value)) for key, value in flat(provenance).items()
+    ]
 
 
 def config_groups(config: Mapping[str, Any], changes: Mapping[str, tuple[Any, Any]]) -> list[SettingsGroup]:
@@ -215,7 +218,7 @@ def config_groups(config: Mapping[str, Any], changes: Mapping[str, tuple[Any, An
     parts: dict[str, dict[str, Any]] = {"general": {}}
     for key, value in config.items():
         if isinstance(value, Mapping) and value:
-            parts[key] = dict(_flat(value, f"{key}."))
+            parts[key] = flat(value, key)
         else:
             parts["general"][key] = value
     return [_group(name, settings, changes) for name, settings in parts.items() if settings]
@@ -227,13 +230,3 @@ def _group(name: str, settings: Mapping[str, Any], changes: Mapping[str, tuple[A
         for key, value in settings.items()
     )
     return SettingsGroup(name, rows, sum(default is not None for _, _, default in rows))
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = []
-    for key, value in tree.items():
-        if isinstance(value, Mapping) and value:
-            found += _flat(value, f"{prefix}{key}.")
-        else:
-            found.append((f"{prefix}{key}", value))
-    return found

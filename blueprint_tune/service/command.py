@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from blueprint_tune.errors import ConfigError, nearest
+from blueprint_tune.config.options import split_options
 
 if TYPE_CHECKING:
     from blueprint_tune.service.settings import Place, WatchSettings
@@ -44,7 +44,7 @@ _VALUES = ("--push-port",)
 
 def run(words: Sequence[str]) -> None:
     """Watch. Raises BlueprintTuneError for mistakes and, with ``--once``, when something was not trained."""
-    overrides, options = _options(words)
+    overrides, options = split_options("watch", words, _FLAGS, _VALUES)
     from blueprint_tune.service.settings import check_overrides, read_place, read_settings
 
     settings, overrides = read_settings(overrides)
@@ -97,22 +97,3 @@ def _list(place: Place, settings: WatchSettings, overrides: Sequence[str]) -> No
             print(f"  {f'priority {given}: ' if given else ''}blueprint-tune {shlex.join(words)}")
     waiting = sum(each.todo == "waiting" for each in found)
     print(f"{waiting} of {len(found)} packages below {place.root} would be trained.")
-
-
-def _options(words: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """The overrides, and the options with their values; a flag's is empty."""
-    rest, options, queue = list[str](), dict[str, str](), list(words)
-    while queue:
-        name, equals, value = queue[0].partition("=")
-        word = queue.pop(0)
-        if not word.startswith("--"):
-            rest.append(word)
-        elif name in _FLAGS and not equals:
-            options[name] = ""
-        elif name not in _VALUES:
-            raise ConfigError(f"{word}: watch has no such option. {nearest(name, (*_FLAGS, *_VALUES))}")
-        elif not equals and not queue:
-            raise ConfigError(f"{name} needs a value.")
-        else:
-            options[name] = value if equals else queue.pop(0)
-    return rest, options

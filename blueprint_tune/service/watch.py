@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import Any
 
 from blueprint_tune.errors import BlueprintTuneError, ConfigError, StorageError
 from blueprint_tune.service.heart import Heart, Held
@@ -19,6 +16,7 @@ from blueprint_tune.service.look import Look, asked_by, look, rank
 from blueprint_tune.service.marker import Marker, scenes_below
 from blueprint_tune.service.push import push_server
 from blueprint_tune.service.settings import Place, WatchSettings
+from blueprint_tune.tuning.signals import interrupts
 
 _TICK_S = 0.25
 Say = Callable[[str, str], None]
@@ -56,14 +54,14 @@ class Watch:
         self._elsewhere: dict[str, Look] = {}
         self._running: list[Job] = []
         self._pushed: SimpleQueue[str] = SimpleQueue()
-        self._pressed = 0
+        self._interrupted = False
         self.ended: list[Ended] = []
         self.refused: dict[str, Look] = {}
 
     @property
     def stopped(self) -> bool:
         """Whether it was told to stop."""
-        return self._pressed > 0
+        return self._interrupted
 
     def run(self) -> None:
         """Watch until it is told to stop; with ``once`` until there is nothing left to do.
@@ -73,7 +71,7 @@ class Watch:
         due_s = 0.0
         with contextlib.ExitStack() as stack:
             heart = stack.enter_context(Heart(self._settings.heartbeat_s))
-            stack.enter_context(self._signals())
+            stack.enter_context(interrupts(self._interrupt))
             if self._mode.push_address is not None:
                 server = push_server(self._mode.push_address, str(self._place.root), self._pushed.put)
                 self._say("", f"pushes are taken on port {stack.enter_context(server)}")
@@ -227,29 +225,14 @@ class Watch:
         for job in self._running:
             job.process.kill()
 
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        """First Ctrl-C or SIGTERM: stop in good order. Second: at once."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-        def handle(number: int, frame: Any) -> None:
-            self._pressed += 1
-            for job in self._running:
-                if self._pressed == 1:
-                    job.stop(None)
-                else:
-                    job.process.kill()
-
-        for number in before:
-            signal.signal(number, handle)
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def _interrupt(self, at_once: bool) -> None:
+        """The user wants it to end; in good order the first time."""
+        self._interrupted = True
+        for job in self._running:
+            if at_once:
+                job.process.kill()
+            else:
+                job.stop(None)
 
 
 def overview(place: Place, settings: WatchSettings, words: Sequence[str]) -> list[Look]:

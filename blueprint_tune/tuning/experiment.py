@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
-import signal
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +39,7 @@ from blueprint_tune.tuning.records import (
 from blueprint_tune.tuning.resources import Shape, check_saved, restorable, save_shape, saved_shape, shape
 from blueprint_tune.tuning.session import RaySession
 from blueprint_tune.tuning.shared import clear_trials, place_trials
+from blueprint_tune.tuning.signals import signals_restored
 from blueprint_tune.tuning.time_budget import time_budget
 from blueprint_tune.tuning.trainable import Trial
 from blueprint_tune.tuning.watchdog import Watchdog
@@ -158,7 +156,7 @@ def _trial_id(trial: Any) -> str:
 
 
 def _fit(tuner: tune.Tuner, failures: FailureLog, folder: ExperimentFolder) -> tune.ResultGrid:
-    with _signals_restored():
+    with signals_restored():  # Tune leaves handlers behind, which would swallow a later Ctrl-C
         try:
             return tuner.fit()
         except Exception as error:
@@ -166,20 +164,6 @@ def _fit(tuner: tune.Tuner, failures: FailureLog, folder: ExperimentFolder) -> t
                 clear_trials(folder)  # once it is put right all begins anew
                 raise BlueprintTuneError(failures.fatal) from error
             raise
-
-
-@contextlib.contextmanager
-def _signals_restored() -> Iterator[None]:
-    """Tune leaves its handlers behind, which would swallow a later Ctrl-C."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _record(cfg: ExperimentConfig, folder: ExperimentFolder, trial: Any, index: int) -> TrialRecord:

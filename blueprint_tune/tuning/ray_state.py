@@ -44,7 +44,8 @@ class RayState(tune.Callback):
         if not trials:
             return
         staging = Path(trials[0].storage.experiment_driver_staging_path)
-        files = sorted(path for path in staging.glob("*") if path.suffix in (".json", ".pkl"))
+        files = sorted(path for path in staging.glob("[!.]*") if path.suffix in (".json", ".pkl"))
+        # What begins with a dot is being written by Ray, and gone the next moment.
         changed = {path.name: path.stat().st_mtime_ns for path in files}
         if changed == self._last or not any(staging.glob(_RECORD)):
             return

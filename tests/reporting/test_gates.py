@@ -43,13 +43,34 @@ def test_a_champion_within_the_interval_of_the_difference_decides_nothing(full_r
 
 def test_limits_for_promotion_stand_among_them(full_report: ReportData) -> None:
     found = named(full_report)
-    assert found["success rate"] == Gate("success rate", "92%", "at least 50%", True)
+    success = "success rate, to be promoted"
+    assert found[success] == Gate(success, "92%", "at least 50%", True)
     jerk = "mean action jerk, to be promoted"
-    assert found[jerk] == Gate(jerk, "0.08", "at most 0.05", False)
+    assert found[jerk] == Gate(jerk, "0.080", "at most 0.05", False)
     assert "action smoothness, to be promoted" not in found, "null asks nothing"
     unmeasured = {**full_report.benchmark["sim2real_indicators"], "mean_action_jerk": None}
     document = {**full_report.benchmark, "sim2real_indicators": unmeasured}
     assert named(replace(full_report, benchmark=document))[jerk].passed is None
+
+
+def test_a_rate_just_below_what_is_asked_does_not_look_like_it(full_report: ReportData) -> None:
+    summary = {**full_report.benchmark["summary"], "success_rate": 149 / 300}
+    gate = named(replace(full_report, benchmark={**full_report.benchmark, "summary": summary}))[
+        "success rate, to be promoted"
+    ]
+    assert (gate.measured, gate.asked, gate.passed) == ("49.7%", "at least 50%", False)
+
+
+def test_a_jerk_or_an_export_just_beyond_what_is_asked_does_not_look_like_it(report: ReportData) -> None:
+    document, policy = report.benchmark, report.policy
+    indicators = {**document["sim2real_indicators"], "mean_action_jerk": 0.02004}
+    near = {**policy, "onnx": {**policy["onnx"], "max_abs_difference": 1.004e-4}}
+    found = named(replace(report, benchmark={**document, "sim2real_indicators": indicators}, policy=near))
+    assert found["mean action jerk"].measured == "0.02004"
+    assert (found["ONNX acts as trained"].measured, found["ONNX acts as trained"].passed) == (
+        "1.004e-04 apart",
+        False,
+    )
 
 
 def test_an_export_that_differs_too_much_is_missed(report: ReportData) -> None:

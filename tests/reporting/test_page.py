@@ -60,3 +60,14 @@ def test_the_first_trial_is_the_default_settings_when_the_sweep_says_so(report: 
     first = {**report.config, "sweep": {"default_settings_first": True}}
     assert default_trial(replace(report, trials=sampled, config=first)) == "a_0"
     assert default_trial(report) == "a_0"
+
+
+def test_the_page_shows_no_secret(report: ReportData) -> None:
+    config = {
+        **report.config,
+        "cluster": {"runtime_env": {"env_vars": {"API_TOKEN": "hunter2"}, "pip": [{"token": "hunter2"}]}},
+        "storage": {"endpoint": "http://u:hunter2@host"},
+    }
+    changes = {"storage.endpoint": ("http://u:hunter2@before", "http://u:hunter2@host")}
+    html = render(replace(report, config=config, changes=changes)).replace("<wbr>", "")
+    assert "hunter2" not in html and "cluster.runtime_env.env_vars.API_TOKEN" in html and "(hidden)" in html

@@ -97,6 +97,20 @@ def test_labels_are_escaped() -> None:
     ET.fromstring(small_plot("a", line('<b> & "c"', 1.0, 2.0)))
 
 
+@pytest.mark.parametrize("name", ["cost_$_per_$^", "$x_$", r"\frac$a$"])
+def test_a_name_with_dollars_is_a_name_like_any_other(name: str) -> None:
+    curve = line(name, 1.0, 2.0)
+    plots = [
+        small_plot("a", curve),
+        lines_plot("b", name, [curve]),
+        interval_plot([Range(name, 0.9, 0.8, 0.95)]),
+        success_plot(curve, line(name, 0.5), [], RANGE, 1000.0),
+    ]
+    for text in plots:
+        texts = [element.text for element in ET.fromstring(text).iter(f"{SVG}text")]
+        assert any(name in (found or "") for found in texts)
+
+
 def test_global_settings_of_matplotlib_are_left_alone() -> None:
     before = dict(mpl.rcParams)
     small_plot("a", line("x", 1.0, 2.0))

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from blueprint_tune.reporting.page import default_trial, render
-from blueprint_tune.reporting.population import Copy, Front, ancestry, copy_rows, lineage_plot
+from blueprint_tune.reporting.population import Copy, Front, ancestry, copy_rows, front_plot, lineage_plot
 from blueprint_tune.reporting.report import ReportData
 
 CLIP = {"agent.ratio_clip": (0.2, 0.24)}
@@ -35,6 +35,11 @@ def test_the_picture_says_in_words_what_it_shows() -> None:
     svg = lineage_plot([400.0, 400.0, 400.0], COPIES, 0, 400.0)
     assert "at 100 env steps trial 0 copied trial 2" in svg
     assert "No trial copied" in lineage_plot([400.0], (), 0, 400.0)
+
+
+def test_an_objective_with_dollars_is_named_as_it_is() -> None:
+    drawn = Front(("eval/a$^$", "eval/b$^$"), ("max", "max"), {0: (1.0, 2.0), 1: (2.0, 1.0)}, 0)
+    assert ">a$^$</text>" in front_plot(drawn) and ">b$^$</text>" in front_plot(drawn)
 
 
 def front(points: dict[int, tuple[float, float]], modes: tuple[str, str] = ("max", "max")) -> Front:

@@ -76,6 +76,13 @@ def test_a_record_is_kept_once(trials: Path, staging: Path) -> None:
     assert isinstance(pickle.loads(pickle.dumps(state)), RayState), "Ray pickles callbacks"
 
 
+def test_what_ray_is_still_writing_is_not_kept(trials: Path, staging: Path) -> None:
+    write(staging, experiment_state__1=STATE)
+    (staging / ".4f2c-tmp-basic-variant-state-1.json").symlink_to("gone")
+    step(RayState(trials), staging)
+    assert names(trials) == {KEPT}
+
+
 def test_without_a_kept_record_whole_files_stay(trials: Path) -> None:
     write(trials, experiment_state__1=STATE, basic__variant__state__1="{}")
     mend(trials)

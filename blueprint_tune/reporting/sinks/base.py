@@ -1,15 +1,12 @@
-"""The seam to experiment trackers, and what all of them need: which runs there are, and nothing secret."""
+"""The seam to experiment trackers, and what all of them need: which runs there are."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
-
-from blueprint_tune.config.flat import flat
 
 EXPERIMENT = "experiment"
 """What the run of the experiment itself is called in :class:`Ledger`, beside those of the trials."""
@@ -100,18 +97,3 @@ class Ledger:
         partial = self.path.with_suffix(".partial")
         partial.write_text(json.dumps(known, indent=2) + "\n")
         partial.replace(self.path)
-
-
-_SECRET = re.compile(
-    r"env_vars|secret|token|passw|credential|api_?key|private_?key|signature|account_?key", re.IGNORECASE
-)
-_SIGNED = re.compile(r"://[^/\s]*@|[?&](?:sig|signature|x-amz-\w+|x-goog-\w+|token|key)=", re.IGNORECASE)
-_HIDDEN = "(hidden)"
-
-
-def public_settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Dotted key -> value of a resolved config, with whatever may be a secret or a signed address hidden."""
-    return {
-        key: _HIDDEN if value is not None and (_SECRET.search(key) or _SIGNED.search(str(value))) else value
-        for key, value in flat(config).items()
-    }

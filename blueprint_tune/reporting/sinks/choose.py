@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from blueprint_tune.config.compose import to_dict
+from blueprint_tune.config.public import public_settings
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.errors import ConfigError
-from blueprint_tune.reporting.sinks.base import MetricSink, Told, public_settings
+from blueprint_tune.reporting.sinks.base import MetricSink, Told
 from blueprint_tune.reporting.sinks.sinks import Sinks
 
 
