@@ -158,10 +158,15 @@ class Dossier:
             return [self.best], 1
         best = ranked[: again.trials]
         repeats = [r for r in ranked[again.trials :] if self._repeats_default(r)]
-        return [*best, *(repeats if self.cfg.evaluation.noise_floor else ())], len(best)
+        return [*best, *repeats], len(best)
 
     def _repeats_default(self, record: TrialRecord) -> bool:
-        """Whether a trial ran the default settings to their end, whatever its seed."""
+        """Whether a trial is one of ``evaluation.noise_floor``: the default settings to their end.
+
+        A search over seeds has such trials too, but those that play again are the luckiest of them.
+        """
+        if self.cfg.evaluation.noise_floor is None:
+            return False
         sample = {key: value for key, value in record.sample.items() if key != "seed"}
         return record.status == "completed" and apply_overrides(self.cfg, sample) == self.cfg
 

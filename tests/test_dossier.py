@@ -134,6 +134,12 @@ def test_the_best_few_play_again_and_repeats_of_the_default_only_for_comparison(
     assert [r.index for r in rivals] == [5, 4, 3, 0, 6] and eligible == 3
 
 
+def test_the_luckiest_of_a_search_over_seeds_are_no_repeats(tmp_path: Path) -> None:
+    trial = scored(0, 0.9, seed=2)
+    assert not make(tmp_path, TYPED, trial)._repeats_default(trial)
+    assert make(tmp_path, [*TYPED, "evaluation.noise_floor=3"], trial)._repeats_default(trial)
+
+
 @pytest.mark.parametrize("word", ["evaluation.reevaluation=off", "sweep=optuna_multi"])
 def test_nobody_plays_again_where_that_would_decide_nothing(tmp_path: Path, word: str) -> None:
     trials = [scored(0, 0.5), scored(1, 0.9)]
