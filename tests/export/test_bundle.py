@@ -55,7 +55,9 @@ def test_a_bundle_is_whole(
         assert (done.returncode, done.stderr) == (0, ""), "also for people without our program"
 
 
-def test_the_config_is_what_its_schema_says(bundle: Bundle, facts: PolicyFacts) -> None:
+def test_the_config_is_what_its_schema_says(
+    bundle: Bundle, facts: PolicyFacts, cfg: ExperimentConfig
+) -> None:
     config = dict(bundle.config)
     Draft202012Validator(load_schema("policy_config")).validate(config)
     assert config["observation_space"] == {"joint_pos": 9, "target_rel": 3, "total_dim": 12}
@@ -76,6 +78,9 @@ def test_the_config_is_what_its_schema_says(bundle: Bundle, facts: PolicyFacts) 
     assert config["world"]["robot_base"] == [0.1, -0.6, 0.6, 1.57]
     first, gripper = config["actions"][0], config["actions"][-1]
     assert (first["unit"], first["scale"], first["low"], first["high"]) == ("rad", 0.08, -1.0, 1.0)
+    lift = replace(facts.joints[0], unit="m")
+    lifting = contract(cfg, replace(facts, joints=(lift, *facts.joints[1:])), None)["actions"]
+    assert [action["unit"] for action in lifting[:2]] == ["m", "rad"]
     assert gripper["unit"] is None and "opens the gripper above 0" in gripper["meaning"]
 
 
