@@ -13,7 +13,8 @@ HELP = """\
 blueprint-tune evaluate POLICY [OVERRIDES…] [--out FOLDER] [--against OTHER]
 
 Play the benchmark with a policy that exists already, and write benchmark_report.json, eval_results.json and
-eval_config.json. The same seeds give the same report whatever the number of environments. POLICY is one of
+eval_config.json. The same seeds give the same report whatever the number of environments, but for
+the line that tells how many. POLICY is one of
 
   EXPERIMENT   the folder of an experiment whose search is over: its best trial
   CHECKPOINT   a checkpoint's folder or its checkpoint.pt, inside an experiment
