@@ -18,6 +18,7 @@ from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.envs.factory import make_env
 from blueprint_tune.errors import ConfigError
 from blueprint_tune.evaluating import needs
+from blueprint_tune.evaluating.against import read_against
 from blueprint_tune.evaluating.subject import find_subject
 from blueprint_tune.learning.trainer import Trainer
 from blueprint_tune.schemas import SCHEMAS, load_schema
@@ -145,6 +146,31 @@ def test_against_another_evaluation(experiment: Path, tmp_path: Path, capsys: An
     last = report["comparison_to_baseline"]["last_promoted"]
     assert last["paired_episodes"] == 5 and last["improvement_points"] == 0.0
     assert "against    exp: 0.00" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["+scene=lab_001"], "its scene_id is 'kitchen_001', here it is 'lab_001'"),
+        (["policy.episode_s=0.4"], "start, events, success or episode are others"),
+    ],
+)
+def test_another_task_is_not_compared_with(
+    experiment: Path, tmp_path: Path, capsys: Any, words: list[str], says: str
+) -> None:
+    told = ["--against", str(experiment), "--out", str(tmp_path / "out")]
+    assert main(["evaluate", str(experiment), *words, *QUICK, *told]) == 2
+    printed = capsys.readouterr().err
+    assert "that policy played another task" in printed and says in printed
+
+
+def test_results_alone_are_compared_by_their_rates(experiment: Path, tmp_path: Path, capsys: Any) -> None:
+    shutil.copy(experiment / "evaluation/eval_results.json", tmp_path)
+    report = evaluated(tmp_path / "out", experiment, *QUICK, "--against", tmp_path)
+    assert report["comparison_to_baseline"]["last_promoted"]["paired_episodes"] == 0
+    asked = json.loads((experiment / "evaluation/eval_config.json").read_text()) | {"eval_id": "other"}
+    (tmp_path / "eval_config.json").write_text(json.dumps(asked))
+    assert read_against(str(tmp_path)).task_digest is None, "it only lies beside"
 
 
 def test_documents_go_beside_the_outputs_unless_told(
