@@ -318,6 +318,12 @@ class Dossier:
         )
 
 
+def check_bundle(folder: ExperimentFolder) -> None:
+    """Raises ConfigError for an experiment that was evaluated and whose bundle is gone."""
+    if not folder.bundle.exists():
+        raise ConfigError(f"{folder.name} has no bundle. Write it:  blueprint-tune export {folder.path}")
+
+
 def is_published(run: FinishedRun, published: PublishedPaths) -> bool:
     """Whether ``published`` is where the run's storage has it, and the job is complete there."""
     root = training_root(open_root(run.cfg.storage), run.cfg.scene.id)

@@ -168,10 +168,12 @@ def _carry_on(
 
 
 def _outcome(dossier: Dossier, session: RaySession, progress: Progress) -> dict[str, Any]:
-    """What evaluation and export found, now or in an earlier process."""
+    """What evaluation and export found, now or in an earlier process. Raises ConfigError if that is lost."""
+    from blueprint_tune.dossier import check_bundle
     from blueprint_tune.tuning.closing import prove
 
     if dossier.outcome_file.exists():
+        check_bundle(dossier.folder)
         found: dict[str, Any] = json.loads(dossier.outcome_file.read_text())
         return found
     cpus, (best, *others), eligible = session.start().home.cpus, *dossier.rivals()

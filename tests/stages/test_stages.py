@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 
 import blueprint_tune
 from blueprint_tune.cli import main
+from blueprint_tune.errors import ConfigError
 from blueprint_tune.export.loading import load_bundle
 from blueprint_tune.schemas import load_schema
 
@@ -145,6 +146,9 @@ def test_what_lacks_a_file_says_which_verb_writes_it(say: Say, done: Path) -> No
     assert f"blueprint-tune report {done}" in say("publish", "done")[1]
     shutil.rmtree(done / "bundle")
     assert f"blueprint-tune export {done}" in say("report", "done")[1]
+    (done / "result.json").unlink()
+    with pytest.raises(ConfigError, match=f"blueprint-tune export {done}"):
+        blueprint_tune.resume(done)
 
 
 @pytest.mark.parametrize(
