@@ -90,6 +90,7 @@ def evaluated(
         check_bundle(folder)
     mode = "off" if quiet else cfg.logger.progress
     with folder.claimed(), Progress(mode, folder.name) as progress:
+        dossier = dossier.settled()
         if bound:
             progress.stage("reading the scene")
             dossier = replace(dossier, task=_task(dossier))

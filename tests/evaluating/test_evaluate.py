@@ -23,7 +23,7 @@ from blueprint_tune.evaluating.subject import find_subject
 from blueprint_tune.learning.trainer import Trainer
 from blueprint_tune.schemas import SCHEMAS, load_schema
 from blueprint_tune.tuning.lineage import write_origin
-from blueprint_tune.tuning.records import TrialRecord, save_records
+from blueprint_tune.tuning.records import TrialRecord, load_records, save_records
 from blueprint_tune.tuning.workers import Finalist, Job
 
 WORDS = [
@@ -252,6 +252,19 @@ def test_a_search_that_is_not_over_has_no_best(experiment: Path, tmp_path: Path,
     shutil.copy(experiment / "experiment.yaml", tmp_path)
     assert main(["evaluate", str(tmp_path)]) == 2
     assert "its search is not over" in capsys.readouterr().err
+
+
+def test_the_best_is_the_one_that_was_evaluated_though_a_kill_kept_the_records(
+    experiment: Path, tmp_path: Path
+) -> None:
+    home = tmp_path / "exp"
+    shutil.copytree(experiment, home)
+    (first,) = load_records(home / "search.json")
+    other = replace(first, trial_id="b_1", index=1, checkpoints=((1, "trials/b_1/checkpoint_000000"),))
+    save_records(home / "search.json", [first, other])
+    again = {"reevaluated": {"a_0": 0.1, "b_1": 0.2}}
+    (home / "evaluation/outcome.json").write_text(json.dumps(again))
+    assert find_subject(home).file == home / "trials/b_1/checkpoint_000000/checkpoint.pt"
 
 
 def test_a_scene_of_ones_own_is_asked_for(experiment: Path, tmp_path: Path) -> None:

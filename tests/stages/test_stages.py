@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from blueprint_tune.cli import main
 from blueprint_tune.errors import ConfigError
 from blueprint_tune.export.loading import load_bundle
 from blueprint_tune.schemas import load_schema
+from blueprint_tune.stages.experiment import evaluated, parse
+from blueprint_tune.tuning.records import load_records, save_records
 
 Say = Callable[..., tuple[int, str]]
 WORDS = [
@@ -139,6 +142,17 @@ def test_what_is_not_far_enough_says_how_to_go_on(say: Say, done: Path) -> None:
         assert f"blueprint-tune resume {done}" in said
     (done / "search.json").unlink()
     assert "its trials are not all trained" in say("report", "done")[1]
+
+
+def test_a_kill_between_evaluation_and_records_is_made_up_for(done: Path) -> None:
+    (first,) = load_records(done / "search.json")
+    save_records(done / "search.json", [first, replace(first, trial_id="other", index=1)])
+    outcome = done / "evaluation/outcome.json"
+    again = {"reevaluated": {first.trial_id: 0.1, "other": 0.2}}
+    outcome.write_text(json.dumps(json.loads(outcome.read_text()) | again))
+    with evaluated(parse("report", [str(done)]), "report", bound=False, quiet=True) as found:
+        assert found.dossier.best.trial_id == "other"
+    assert [r.reevaluated for r in load_records(done / "search.json")] == [0.1, 0.2]
 
 
 def test_what_lacks_a_file_says_which_verb_writes_it(say: Say, done: Path) -> None:
