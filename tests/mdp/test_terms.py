@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+import blueprint_tune.mdp.metrics  # noqa: F401  registers terms that only evaluations use
 from blueprint_tune.errors import ConfigError
 from blueprint_tune.mdp.state import Catalog, Command, Contact, ContactRequest, Frame, Joint, SceneState
 from blueprint_tune.mdp.terms import REGISTRY, bind_term, bind_terms, term
@@ -134,7 +135,7 @@ def test_success_is_widened_by_its_margin_for_starts(
 
 
 def test_every_term_is_documented_and_has_a_kind() -> None:
-    kinds = {"reward", "observation", "success", "termination"}
+    kinds = {"reward", "observation", "success", "termination", "metric"}
     for name, registered in REGISTRY.items():
         assert registered.kinds <= kinds and registered.kinds, name
         assert registered.function.__doc__, name
