@@ -25,13 +25,16 @@ from blueprint_tune.storage.path import open_root
 from blueprint_tune.tuning.checkpoints import read_reached
 from blueprint_tune.tuning.closing import OUTCOME_FILE
 from blueprint_tune.tuning.folder import ExperimentFolder
-from blueprint_tune.tuning.lineage import read_lineage
+from blueprint_tune.tuning.lineage import read_lineage, read_origin
 from blueprint_tune.tuning.records import (
     CHECKPOINT_FILE,
+    Report,
     TrialRecord,
     elapsed_s,
     ranking,
     read_reports,
+    save_records,
+    scores_at,
     winner,
 )
 from blueprint_tune.tuning.workers import Job
@@ -64,9 +67,28 @@ class Dossier:
         """What evaluation and export found; there is one once they are done."""
         return self.folder.evaluation / OUTCOME_FILE
 
+    def settled(self) -> Dossier:
+        """The same with what the trials did that played again, as the outcome has it; it is written down.
+
+        A kill between outcome and records would leave another best trial than the one that was evaluated.
+        Before there is an outcome nothing is known.
+        """
+        if not self.outcome_file.exists():
+            return self
+        rates, (trials, eligible) = _json(self.outcome_file).get("reevaluated", {}), self.rivals()
+        known = {r.trial_id: rates.get(r.trial_id) for r in trials[:eligible]}
+        return self._saved(tuple(replace(r, reevaluated=known.get(r.trial_id)) for r in self.records))
+
+    def _saved(self, records: tuple[TrialRecord, ...]) -> Dossier:
+        """The same with other records, which are written down for later processes."""
+        if records != self.records:
+            save_records(self.folder.records, records)
+        return replace(self, records=records)
+
     def undamaged(self, note: Callable[[str], None]) -> Dossier:
         """The same without damaged checkpoints of the trials that go on, each of them told to ``note``.
 
+        Before the evaluation that is written down: what is evaluated instead is the best from then on.
         Raises CheckpointDamaged if none is left, or if it is the one that was evaluated.
         """
         evaluated, best = self.outcome_file.exists(), self.best
@@ -82,7 +104,9 @@ class Dossier:
         records = tuple(whole.get(record.trial_id, record) for record in self.records)
         if all(record.checkpoint is None for record in records):
             raise CheckpointDamaged("No checkpoint is left that is whole: train again with force=true.")
-        return replace(self, records=records)
+        if evaluated or records == self.records:
+            return replace(self, records=records)
+        return self._saved(records).undamaged(note)  # others may be among the best now
 
     def _undamaged(self, record: TrialRecord, note: Callable[[str], None]) -> TrialRecord:
         whole = []
@@ -94,9 +118,27 @@ class Dossier:
                 whole.append((updates, name))
             except CheckpointDamaged as error:
                 note(f"{error} It is left out.")
-        if whole and whole[-1] != record.checkpoints[-1]:
-            note(f"Going on from {whole[-1][1]}, the one before it.")
-        return replace(record, checkpoints=tuple(whole))
+        if not whole or whole[-1] == record.checkpoints[-1]:
+            return replace(record, checkpoints=tuple(whole))
+        note(f"Going on from {whole[-1][1]}, the one before it.")
+        return self._fallen_back(replace(record, checkpoints=tuple(whole)))
+
+    def _fallen_back(self, record: TrialRecord) -> TrialRecord:
+        """The record with the figures and the sample of its last checkpoint, another than before."""
+        reports, origin = self._reports(record), read_origin(self.folder.path / str(record.checkpoint))
+        at = next((r for r in reports if int(r["updates"]) == record.updates), None)
+        metrics = self.cfg.sweep.metrics
+        scores = {} if at is None else scores_at(reports, metrics, int(at["training_iteration"]))
+        return replace(
+            record,
+            sample=origin[1] if origin else record.sample,
+            score=scores.get(metrics[0], record.score),
+            scores=scores or record.scores,
+            reevaluated=None,
+        )
+
+    def _reports(self, record: TrialRecord) -> tuple[Report, ...]:
+        return read_reports(self.folder.trials / record.trial_id)
 
     @property
     def best_cfg(self) -> ExperimentConfig:
@@ -128,7 +170,7 @@ class Dossier:
                 r.trial_id,
                 r.status,
                 r.sample,
-                read_reports(self.folder.trials / r.trial_id),
+                self._reports(r),
                 r.failures,
                 r.not_comparable,
             )
@@ -159,18 +201,22 @@ class Dossier:
             return [self.best], 1
         best = ranked[: again.trials]
         repeats = [r for r in ranked[again.trials :] if self._repeats_default(r)]
-        return [*best, *(repeats if self.cfg.evaluation.noise_floor else ())], len(best)
+        return [*best, *repeats], len(best)
 
     def _repeats_default(self, record: TrialRecord) -> bool:
-        """Whether a trial ran the default settings to their end, whatever its seed."""
+        """Whether a trial is one of ``evaluation.noise_floor``: the default settings to their end.
+
+        A search over seeds has such trials too, but those that play again are the luckiest of them.
+        """
+        if self.cfg.evaluation.noise_floor is None:
+            return False
         sample = {key: value for key, value in record.sample.items() if key != "seed"}
         return record.status == "completed" and apply_overrides(self.cfg, sample) == self.cfg
 
     def job(self, num_threads: int, record: TrialRecord | None = None) -> Job:
         """What the process that evaluates and exports is told about a trial, the best unless told."""
         best = record or self.best
-        reports = read_reports(self.folder.trials / best.trial_id)
-        at = next(r for r in reports if int(r["updates"]) == best.updates)
+        at = next(r for r in self._reports(best) if int(r["updates"]) == best.updates)
         trials = self.curves()
         summary = training_summary(
             self.folder.name,
@@ -312,6 +358,12 @@ class Dossier:
             content_hash=str(self.tree["content_hash"]),
             command=self.command,
         )
+
+
+def check_bundle(folder: ExperimentFolder) -> None:
+    """Raises ConfigError for an experiment that was evaluated and whose bundle is gone."""
+    if not folder.bundle.exists():
+        raise ConfigError(f"{folder.name} has no bundle. Write it:  blueprint-tune export {folder.path}")
 
 
 def is_published(run: FinishedRun, published: PublishedPaths) -> bool:

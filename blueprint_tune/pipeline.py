@@ -157,9 +157,9 @@ def _carry_on(
     go_on = f"Continue with:  blueprint-tune resume {folder.path}"
     with RaySession(cfg.cluster, folder.log, min_cpus(folder), go_on, lent) as session:
         records = run_search(cfg, folder.read()[1], folder, session, progress, sinks)
-        dossier = Dossier(cfg, task, folder, folder.tree(), records).undamaged(progress.note)
+        dossier = Dossier(cfg, task, folder, folder.tree(), records).settled().undamaged(progress.note)
         outcome = _outcome(dossier, session, progress)
-    dossier = _with_second_look(dossier, outcome)
+        dossier = dossier.settled()
     report(dossier, outcome, progress)
     published = publish(dossier, outcome, progress)
     _promote(cfg, published, progress)
@@ -168,10 +168,12 @@ def _carry_on(
 
 
 def _outcome(dossier: Dossier, session: RaySession, progress: Progress) -> dict[str, Any]:
-    """What evaluation and export found, now or in an earlier process."""
+    """What evaluation and export found, now or in an earlier process. Raises ConfigError if that is lost."""
+    from blueprint_tune.dossier import check_bundle
     from blueprint_tune.tuning.closing import prove
 
     if dossier.outcome_file.exists():
+        check_bundle(dossier.folder)
         found: dict[str, Any] = json.loads(dossier.outcome_file.read_text())
         return found
     cpus, (best, *others), eligible = session.start().home.cpus, *dossier.rivals()
@@ -199,22 +201,6 @@ def _promote(cfg: ExperimentConfig, published: PublishedPaths, progress: Progres
 
         progress.stage("promoting")
         progress.note(promote_published(cfg, published.policy))
-
-
-def _with_second_look(dossier: Dossier, outcome: Mapping[str, Any]) -> Dossier:
-    """The dossier whose best trial is that which was best when the best played again; it is written down."""
-    from blueprint_tune.tuning.records import save_records
-
-    rates = outcome.get("reevaluated", {})
-    if not rates:
-        return dossier
-    trials, eligible = dossier.rivals()
-    may_win = {record.trial_id for record in trials[:eligible]}
-    records = tuple(
-        replace(r, reevaluated=rates.get(r.trial_id)) if r.trial_id in may_win else r for r in dossier.records
-    )
-    save_records(dossier.folder.records, records)
-    return replace(dossier, records=records)
 
 
 def report(dossier: Dossier, outcome: Mapping[str, Any], progress: Progress) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,8 @@ from blueprint_tune.errors import CheckpointDamaged
 from blueprint_tune.publish import PublishedPaths
 from blueprint_tune.tuning.checkpoints import Reached, write_reached
 from blueprint_tune.tuning.folder import ExperimentFolder
-from blueprint_tune.tuning.records import TrialRecord
+from blueprint_tune.tuning.lineage import write_origin
+from blueprint_tune.tuning.records import TrialRecord, load_records
 
 TYPED = ["+scene=kitchen_001", "preset=smoke", "sweep=random", "agent.rollouts=32", "storage.root=elsewhere"]
 
@@ -112,6 +114,60 @@ def test_the_checkpoint_before_stands_in_for_a_damaged_best_one(tmp_path: Path) 
     assert len(notes) == said, "what was not kept on purpose is no damage"
 
 
+def test_a_kill_between_evaluation_and_records_is_made_up_for(tmp_path: Path) -> None:
+    trials = [scored(k, k / 10) for k in (9, 8, 7, 6)]
+    dossier = make(tmp_path, [*TYPED, "evaluation.reevaluation.trials=3"], *trials)
+    assert dossier.settled() is dossier, "nobody has played again"
+    dossier.folder.evaluation.mkdir(parents=True)
+    again = {"reevaluated": {"t9": 0.2, "t8": 0.4, "t7": 0.3, "t6": 1.0}}
+    dossier.outcome_file.write_text(json.dumps(again))
+    assert dossier.best.trial_id == "t9"
+    assert dossier.settled().best.trial_id == "t8"
+    kept = load_records(dossier.folder.records)
+    assert [r.reevaluated for r in kept] == [0.2, 0.4, 0.3, None], "the fourth may not win"
+
+
+def test_the_checkpoint_gone_on_from_is_the_best_from_then_on(tmp_path: Path) -> None:
+    trial = replace(
+        scored(0, 0.9, agent__learning_rate=9.0),
+        trial_id="a",
+        checkpoints=((1, "trials/a/c0"), (3, "trials/a/c1")),
+    )
+    dossier, notes = make(tmp_path, TYPED, trial), list[str]()
+    for (updates, name), rate in zip(trial.checkpoints, (1.0, 9.0), strict=True):
+        folder = dossier.folder.path / name
+        folder.mkdir(parents=True)
+        (folder / "checkpoint.pt").write_text("weights")
+        write_origin(folder, "a", {"agent.learning_rate": rate})
+        write_reached(folder, Reached(updates, updates, 1.0, False, {}))
+    rows = [
+        {"training_iteration": k, "updates": k, "env_steps": k, "eval/success_rate": rate}
+        for k, rate in enumerate((0.2, 0.4, 0.9), start=1)
+    ]
+    told = dossier.folder.trials / "a/result.json"
+    told.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (dossier.folder.path / "trials/a/c1/checkpoint.pt").write_text("Weights")
+    whole = dossier.undamaged(notes.append)
+    assert whole.best.checkpoint == "trials/a/c0" and whole.best.sample == {"agent.learning_rate": 1.0}
+    assert whole.best.score == whole.best.scores["eval/success_rate"] == pytest.approx(0.3)
+    assert load_records(dossier.folder.records) == whole.records
+    dossier.folder.evaluation.mkdir()
+    dossier.outcome_file.write_text("{}")
+    later, said = replace(dossier, records=load_records(dossier.folder.records)), len(notes)
+    assert later.undamaged(notes.append) == later and len(notes) == said
+
+
+def test_who_comes_up_among_the_best_is_looked_at_too(tmp_path: Path) -> None:
+    trials = [replace(scored(k, k / 10), checkpoints=((1, f"trials/t{k}/c0"),)) for k in (9, 8, 7, 6, 5)]
+    dossier, notes = make(tmp_path, [*TYPED, "evaluation.reevaluation.trials=3"], *trials), list[str]()
+    for number in (8, 7, 5):
+        folder = dossier.folder.path / f"trials/t{number}/c0"
+        folder.mkdir(parents=True)
+        write_reached(folder, Reached(1, 1, 1.0, False, {}))
+    assert [r.index for r in dossier.undamaged(notes.append).rivals()[0]] == [8, 7, 5]
+    assert len(notes) == 2 and "t9/c0" in notes[0] and "t6/c0" in notes[1]
+
+
 def test_another_trial_goes_on_where_the_best_has_lost_its_checkpoints(tmp_path: Path) -> None:
     best, other = (
         replace(scored(k, k / 10), checkpoints=((1, f"trials/t{k}/c0"),), trial_id=f"t{k}") for k in (9, 5)
@@ -138,6 +194,12 @@ def test_the_best_few_play_again_and_repeats_of_the_default_only_for_comparison(
     assert [r.index for r in rivals] == [5, 4, 3] and eligible == 3
     rivals, eligible = make(tmp_path, [*TYPED, "evaluation.noise_floor=3"], *trials).rivals()
     assert [r.index for r in rivals] == [5, 4, 3, 0, 6] and eligible == 3
+
+
+def test_the_luckiest_of_a_search_over_seeds_are_no_repeats(tmp_path: Path) -> None:
+    trial = scored(0, 0.9, seed=2)
+    assert not make(tmp_path, TYPED, trial)._repeats_default(trial)
+    assert make(tmp_path, [*TYPED, "evaluation.noise_floor=3"], trial)._repeats_default(trial)
 
 
 @pytest.mark.parametrize("word", ["evaluation.reevaluation=off", "sweep=optuna_multi"])

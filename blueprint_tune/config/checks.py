@@ -244,6 +244,11 @@ def _noise_floor(cfg: ExperimentConfig) -> Iterator[str]:
         yield f"{asked} compares trials that play again; leave evaluation.reevaluation on."
     if is_population(sweep):
         yield f"{asked} repeats one setting, and sweep={sweep.name} changes settings while it trains."
+    elif sweep.scheduler is not None:
+        yield (
+            f"{asked} counts trials that train to their end, and sweep={sweep.name} stops those that do"
+            " badly: what is left varies less than seeds do. Use sweep=random."
+        )
     elif not sweep.default_settings_first:
         yield f"{asked} repeats the default settings. Set sweep.default_settings_first=true."
     elif sweep.metrics != REPORTED_METRICS[:1]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from blueprint_tune.errors import ConfigError
 
@@ -13,7 +11,8 @@ HELP = """\
 blueprint-tune evaluate POLICY [OVERRIDES…] [--out FOLDER] [--against OTHER]
 
 Play the benchmark with a policy that exists already, and write benchmark_report.json, eval_results.json and
-eval_config.json. The same seeds give the same report whatever the number of environments. POLICY is one of
+eval_config.json. The same seeds give the same report whatever the number of environments, but for
+the line that tells how many. POLICY is one of
 
   EXPERIMENT   the folder of an experiment whose search is over: its best trial
   CHECKPOINT   a checkpoint's folder or its checkpoint.pt, inside an experiment
@@ -24,10 +23,8 @@ evaluation.robustness=off, backend.num_envs=64, or another scene: +scene=lab_001
 for (another robot, other observations or actions) is refused, with what differs.
 
   --out FOLDER      where to write (default: output_dir/evaluations/<eval id>)
-  --against OTHER   an evaluation's folder or its eval_results.json: how much better than that policy it is,
-                    start by start where both played the same ones"""
-
-RESULTS_FILE = "eval_results.json"
+  --against OTHER   an evaluation's folder or its eval_results.json: how much better than that policy it is at
+                    the same task, start by start where both played the same ones"""
 
 
 def run(words: Sequence[str]) -> None:
@@ -38,14 +35,16 @@ def run(words: Sequence[str]) -> None:
             f"evaluate takes one policy, not {len(names)}: an experiment, a checkpoint or a bundle."
             " blueprint-tune evaluate --help says more."
         )
-    incumbent = _incumbent(options["--against"]) if "--against" in options else None
+    from blueprint_tune.evaluating.against import read_against
+
+    against = read_against(options["--against"]) if "--against" in options else None
     from blueprint_tune.evaluating.play import evaluate
     from blueprint_tune.evaluating.subject import find_subject
     from blueprint_tune.evaluating.text import as_text
 
     subject = find_subject(Path(names[0]).expanduser())
     cfg = subject.compose(overrides)
-    folder, report = evaluate(subject, cfg, options.get("--out"), incumbent)
+    folder, report = evaluate(subject, cfg, options.get("--out"), against)
     print(as_text(report), end="")
     print(f"  documents  {folder}")
 
@@ -72,22 +71,3 @@ def _parse(words: Sequence[str]) -> tuple[list[str], list[str], dict[str, str]]:
         else:
             names.append(word)
     return names, overrides, options
-
-
-def _incumbent(name: str) -> Mapping[str, Any]:
-    """The document ``eval_results.json`` of another policy. Raises ConfigError if there is none."""
-    path = Path(name).expanduser()
-    candidates = [path, path / RESULTS_FILE, path / "evaluation" / RESULTS_FILE]
-    file = next((c for c in candidates if c.is_file()), None)
-    if file is None:
-        raise ConfigError(
-            f"--against {name}: there is no {RESULTS_FILE}. Name an experiment, the folder of an evaluation, "
-            "or the file."
-        )
-    try:
-        document: dict[str, Any] = json.loads(file.read_text())
-        if document["episodes"] and all({"seed", "slot", "success"} <= set(e) for e in document["episodes"]):
-            return {"job_id": str(document["job_id"]), "episodes": document["episodes"]}
-    except (ValueError, KeyError, TypeError):
-        pass
-    raise ConfigError(f"--against {file}: this is not the {RESULTS_FILE} of an evaluation.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from blueprint_tune.config.flat import flat
 from blueprint_tune.config.schema import ExperimentConfig
-from blueprint_tune.errors import ConfigError
+from blueprint_tune.errors import ConfigError, StorageError
+from blueprint_tune.storage.path import check_id
 
 if TYPE_CHECKING:
     from blueprint_tune.envs.manipulation import ManipulationEnv
 
+_MEANING = ("term", "scale", "frame", "parameters")
+"""What a contract says of an observation that a policy was trained with."""
 _OF_THE_ROBOT = ("lower", "upper")
 """Numbers of a controller that are the robot's, whatever the policy."""
 
@@ -24,8 +28,9 @@ class Needs:
 
     Attributes:
         job, scene, policy, robot: names. observations: name -> size, in order; None where a size is not
-            known. actions: names; None = not known. control_hz: actions a second.
-        controller: what turns actions into joint targets, in numbers; None = not known, or no numbers.
+            known. meanings: name -> what its numbers are: term, scale, parameters, and frame where known.
+        actions: names; None = not known. control_hz: actions a second.
+        controller: what turns actions into joint targets, in numbers.
     """
 
     job: str
@@ -33,14 +38,15 @@ class Needs:
     policy: str
     robot: str
     observations: Mapping[str, int | None]
+    meanings: Mapping[str, Mapping[str, Any]]
     actions: tuple[str, ...] | None
     control_hz: float
-    controller: Mapping[str, Any] | None
+    controller: Mapping[str, Any]
 
 
 def config_needs(cfg: ExperimentConfig) -> Needs:
     """Of a policy that was trained with these settings."""
-    from blueprint_tune.export.contract import controller
+    from blueprint_tune.mdp.describe import parameters
 
     step_s = cfg.physics.dt_s * cfg.physics.substeps * cfg.policy.action_repeat
     return Needs(
@@ -49,10 +55,28 @@ def config_needs(cfg: ExperimentConfig) -> Needs:
         policy=cfg.policy.name,
         robot=cfg.robot.name,
         observations=dict.fromkeys(cfg.policy.observations),
+        meanings={
+            name: _meaning({"term": entry["term"], "scale": 1.0, "parameters": parameters(entry)})
+            for name, entry in cfg.policy.observations.items()
+        },
         actions=None,
         control_hz=1.0 / step_s,
-        controller=controller(cfg.policy.actions, cfg.robot, ()),
+        controller=_controller(cfg),
     )
+
+
+def _meaning(said: Mapping[str, Any]) -> dict[str, Any]:
+    """What is ``said`` of an observation, its scale in one place."""
+    parameters = dict(said["parameters"])
+    return {**said, "scale": float(parameters.pop("scale", said["scale"])), "parameters": parameters}
+
+
+def _controller(cfg: ExperimentConfig) -> dict[str, Any]:
+    """What turns actions into joint targets, in numbers that are the policy's."""
+    from blueprint_tune.export.contract import controller
+    from blueprint_tune.export.onnx import joint_numbers
+
+    return controller(cfg.policy.actions, cfg.robot, ()) or joint_numbers(cfg.policy.actions, cfg.robot)
 
 
 def bundle_needs(file: Path, config: Mapping[str, Any]) -> Needs:
@@ -61,22 +85,39 @@ def bundle_needs(file: Path, config: Mapping[str, Any]) -> Needs:
     Raises ConfigError for a file that does not say what it is for.
     """
     try:
-        controller = config["controller"]
+        controller = config["controller"] or config["joint_targets"] or {}
         return Needs(
-            job=config["job_id"],
-            scene=config["scene"],
-            policy=config["policy_id"],
-            robot=config["robot"],
+            job=_id(config, "job_id"),
+            scene=_id(config, "scene"),
+            policy=_id(config, "policy_id"),
+            robot=_text(config, "robot"),
             observations={part["name"]: int(part["shape"][0]) for part in config["observations"]},
             actions=tuple(action["name"] for action in config["actions"]),
             control_hz=float(config["control_hz"]),
-            controller=controller and {k: v for k, v in controller.items() if k not in _OF_THE_ROBOT},
+            meanings={
+                part["name"]: _meaning({key: part[key] for key in _MEANING})
+                for part in config["observations"]
+            },
+            controller={k: v for k, v in controller.items() if k not in _OF_THE_ROBOT},
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except StorageError as error:
+        raise ConfigError(f"{file}: {error}") from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ConfigError(
             f"{file}: it does not say what it was made for ({error} is missing or unreadable). "
             "Only policies that blueprint-tune exported can be evaluated."
         ) from error
+
+
+def _id(config: Mapping[str, Any], key: str) -> str:
+    """A name that becomes part of a path, out of a file that may come from anywhere. Raises StorageError."""
+    return check_id(key, _text(config, key))
+
+
+def _text(config: Mapping[str, Any], key: str) -> str:
+    if not isinstance(config[key], str):
+        raise TypeError(f"a text as {key}")
+    return str(config[key])
 
 
 def check_fits(file: Path, needs: Needs, cfg: ExperimentConfig, env: ManipulationEnv) -> None:
@@ -102,11 +143,18 @@ def _differences(needs: Needs, cfg: ExperimentConfig, env: ManipulationEnv) -> I
         yield f"actions: it has {', '.join(needs.actions)}; here {', '.join(env.action_names)} are taken"
     if abs(needs.control_hz * env.control_dt_s - 1.0) > 1e-6:
         yield f"control rate: it acts at {needs.control_hz:g} Hz, here at {1.0 / env.control_dt_s:g} Hz"
-    if needs.controller is not None:
-        here_too = flat({"controller": config_needs(cfg).controller or {}})
-        for key, theirs in flat({"controller": dict(needs.controller)}).items():
-            if theirs != here_too.get(key):
-                yield f"{key}: {theirs!r} there, {here_too.get(key)!r} here"
+    for part in env.describe_observations():
+        here_too = _meaning({key: getattr(part, key) for key in _MEANING})
+        yield from _changed(f"observation '{part.name}'", needs.meanings.get(part.name, {}), here_too)
+    yield from _changed("controller", needs.controller, _controller(cfg))
+
+
+def _changed(what: str, theirs: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[str]:
+    """What of ``theirs`` is otherwise here."""
+    flat_here = flat(json.loads(json.dumps(here)))  # a bundle's numbers have been JSON, which has no tuples
+    for key, value in flat(json.loads(json.dumps(theirs))).items():
+        if value != flat_here.get(key):
+            yield f"{what}.{key}: {value!r} there, {flat_here.get(key)!r} here"
 
 
 def _observations(theirs: Mapping[str, int | None], here: Mapping[str, int]) -> Iterator[str]:

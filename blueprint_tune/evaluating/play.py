@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +11,7 @@ from blueprint_tune.config.identity import task_digest
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.config.validate import to_dict
 from blueprint_tune.errors import ConfigError
+from blueprint_tune.evaluating.against import Against, incumbent
 from blueprint_tune.evaluating.needs import check_fits
 from blueprint_tune.evaluating.subject import Subject
 from blueprint_tune.tuning.progress import Progress
@@ -19,11 +19,12 @@ from blueprint_tune.tuning.session import available_cpus
 
 
 def evaluate(
-    subject: Subject, cfg: ExperimentConfig, out: str | None, incumbent: Mapping[str, Any] | None
+    subject: Subject, cfg: ExperimentConfig, out: str | None, against: Against | None
 ) -> tuple[Path, dict[str, Any]]:
     """The folder that holds the three documents, and ``benchmark_report.json``.
 
-    Raises ConfigError for a policy that was made for another environment, or a folder that cannot be written.
+    Raises ConfigError for a policy that was made for another environment, for one to compare with that played
+    another task, or a folder that cannot be written.
     """
     import torch
 
@@ -50,6 +51,17 @@ def evaluate(
         env = make_env(replace(cfg, backend=replace(cfg.backend, num_envs=num_envs)), available_cpus())
         try:
             check_fits(subject.file, subject.needs, cfg, env)
+            identity = EvaluationId(
+                eval_id=eval_id,
+                job_id=subject.name,
+                scene_id=cfg.scene.id,
+                policy_id=cfg.policy.name,
+                robot_type=cfg.robot.name,
+                policy_checkpoint=subject.file.name,
+                timestamp=now.isoformat(timespec="seconds"),
+                task_digest=task_digest(to_dict(cfg), env.task.scene.digest),
+            )
+            beside = None if against is None else incumbent(against, identity)
             act = subject.load((env.num_observations, env.num_actions))
             progress.stage(f"playing {len(seeds) * per_seed} episodes")
             result = run_benchmark(env, act, seeds, per_seed, measured=True)
@@ -60,20 +72,9 @@ def evaluate(
                 progress.stage("playing in a perturbed world")
                 loose, rigid = ([e.id for e in entities] for entities in (env.task.loose, env.task.free))
                 rows = run_robustness(env, env.policy, act, result, evaluation.robustness, loose, rigid)
-            scene_digest = env.task.scene.digest
         finally:
             env.close()
-    identity = EvaluationId(
-        eval_id=eval_id,
-        job_id=subject.name,
-        scene_id=cfg.scene.id,
-        policy_id=cfg.policy.name,
-        robot_type=cfg.robot.name,
-        policy_checkpoint=subject.file.name,
-        timestamp=now.isoformat(timespec="seconds"),
-        task_digest=task_digest(to_dict(cfg), scene_digest),
-    )
-    documents = evaluation_documents(identity, result, Beside(baselines, rows, None, incumbent))
+    documents = evaluation_documents(identity, result, Beside(baselines, rows, None, beside))
     write_documents(folder, documents)
     return folder, documents["benchmark_report.json"]
 

@@ -11,11 +11,12 @@ from blueprint_tune.config import paths
 from blueprint_tune.config.commandline import override_key, override_values
 from blueprint_tune.config.compose import apply_overrides, compose
 from blueprint_tune.config.schema import ExperimentConfig
+from blueprint_tune.dossier import Dossier
 from blueprint_tune.errors import ConfigError
 from blueprint_tune.evaluating.needs import Needs, bundle_needs, config_needs
 from blueprint_tune.tuning.folder import ExperimentFolder
 from blueprint_tune.tuning.lineage import read_origin
-from blueprint_tune.tuning.records import CHECKPOINT_FILE, load_records, winner
+from blueprint_tune.tuning.records import CHECKPOINT_FILE, load_records
 
 if TYPE_CHECKING:
     from blueprint_tune.evaluation.benchmark import Act
@@ -68,7 +69,7 @@ def _best_of(folder: ExperimentFolder) -> Subject:
             f"(blueprint-tune resume {folder.path}), or evaluate one of its checkpoints: "
             f"{folder.trials}/<trial>/<checkpoint>."
         )
-    best = winner(cfg, load_records(folder.records))
+    best = Dossier(cfg, None, folder, folder.tree(), load_records(folder.records)).settled().best
     return _in_experiment(folder, folder.path / str(best.checkpoint) / CHECKPOINT_FILE, best.sample)
 
 

@@ -48,7 +48,8 @@ def last_promoted(result: BenchmarkResult, incumbent: Mapping[str, Any]) -> dict
     """The policy promoted last, out of its ``eval_results.json``, and how much better the new one is.
 
     Where both played from the same starts (seed and slot) the difference is that of the pairs, which is far
-    more exact; without any the rates are compared as those of independent samples.
+    more exact; without any, or where ``same_starts`` is false, the rates are compared as those of independent
+    samples.
     """
     theirs = {(row["seed"], row["slot"]): bool(row["success"]) for row in incumbent["episodes"]}
     ours = dict(
@@ -58,7 +59,8 @@ def last_promoted(result: BenchmarkResult, incumbent: Mapping[str, Any]) -> dict
             strict=True,
         )
     )
-    shared = [key for key in ours if key in theirs]
+    paired = incumbent.get("same_starts", True)
+    shared = [key for key in ours if paired and key in theirs]
     successes = sum(theirs.values())
     if shared:
         only_new = sum(ours[key] and not theirs[key] for key in shared)

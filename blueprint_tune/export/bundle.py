@@ -56,11 +56,23 @@ def write_bundle(
         files = {file.name: file.read_bytes() for file in draft.iterdir()}
         (draft / CHECKSUMS).write_text(checksums_text(files))
         load_bundle(draft)
-        shutil.rmtree(folder, ignore_errors=True)
-        draft.rename(folder)
+        replace_folder(draft, folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return load_bundle(folder)
+
+
+def replace_folder(new: Path, old: Path) -> None:
+    """Put the folder ``new`` in the place of ``old``, if that is there.
+
+    A kill leaves the one or the other; between the two renames it leaves both, under other names.
+    """
+    aside = old.with_name(f".{old.name}.old")
+    if old.exists():
+        shutil.rmtree(aside, ignore_errors=True)
+        old.rename(aside)
+    new.rename(old)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def _export(

@@ -99,7 +99,7 @@ def contract(cfg: ExperimentConfig, facts: PolicyFacts, joints: JointTargets | N
         "robot": cfg.robot.name,
         "control_hz": 1.0 / facts.control_dt_s,
         "observations": [_observation(part) for part in facts.observations],
-        "actions": [_action(name, cfg) for name in facts.action_names],
+        "actions": [_action(name, cfg, facts.joints) for name in facts.action_names],
         "joints": [asdict(joint) for joint in facts.joints],
         "world": {
             "up": "z",
@@ -230,7 +230,7 @@ def _observation(part: ObservationPart) -> dict[str, Any]:
     }
 
 
-def _action(name: str, cfg: ExperimentConfig) -> dict[str, Any]:
+def _action(name: str, cfg: ExperimentConfig, joints: tuple[JointFacts, ...]) -> dict[str, Any]:
     """What an output does; ``unit`` and ``frame`` are null where it is not a distance or an angle."""
     actions = cfg.policy.actions
     fixed = {"name": name, "low": -1.0, "high": 1.0}
@@ -240,6 +240,6 @@ def _action(name: str, cfg: ExperimentConfig) -> dict[str, Any]:
         frame, meaning = _END_EFFECTOR[name]
         unit, scale = ("m", actions.scale_m) if meaning == _SHIFT else ("rad", actions.scale_rad)
         return {**fixed, "unit": unit, "scale": scale, "frame": frame, "meaning": meaning}
-    unit = "m" if name in cfg.robot.base_joints[:2] else "rad"
+    unit = next(joint.unit for joint in joints if joint.name == name)
     meaning = "shifts the joint's target by up to scale"
     return {**fixed, "unit": unit, "scale": actions.scale_rad, "frame": None, "meaning": meaning}

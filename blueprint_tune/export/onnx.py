@@ -60,22 +60,26 @@ def joint_targets(
     """
     if actions.kind != "joint_position_delta":
         return None
-    gripper = robot.hand
     joints = tuple(robot.joints)
     limits = torch.as_tensor(joint_limits[: len(joints)], dtype=torch.float32)
-    numbers = {
+    range_ = {"lower": limits[:, 0].tolist(), "upper": limits[:, 1].tolist()}
+    numbers = joint_numbers(actions, robot) | range_
+    return JointTargets(joints, limits, JointPositionDelta(actions, robot, limits).targets, numbers)
+
+
+def joint_numbers(actions: ActionConfig, robot: RobotConfig) -> dict[str, Any]:
+    """Everything but the joints' range that turns ``joint_position_delta`` into joint targets."""
+    gripper = robot.hand
+    return {
         "kind": actions.kind,
-        "joints": list(joints),
+        "joints": list(robot.joints),
         "arm_joints": list(robot.chain),
         "scale_rad": actions.scale_rad,
         "windup_rad": actions.windup_rad,
-        "lower": limits[:, 0].tolist(),
-        "upper": limits[:, 1].tolist(),
         "gripper": actions.gripper if gripper else "none",
         "gripper_open_m": gripper.open_m if gripper else None,
         "gripper_closed_m": gripper.closed_m if gripper else None,
     }
-    return JointTargets(joints, limits, JointPositionDelta(actions, robot, limits).targets, numbers)
 
 
 class OnnxPolicy:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from blueprint_tune.mdp.state import Catalog
-from blueprint_tune.mdp.terms import REGISTRY, Signal, TermFunction
+from blueprint_tune.mdp.terms import REGISTRY, Signal
 
 
 @dataclass(frozen=True)
@@ -53,14 +53,16 @@ def describe_observation(
         scale=float(given.get("scale", 1.0)),
         frame=str(given[signal.frame[1:-1]]) if signal.frame and signal.frame[0] == "{" else signal.frame,
         term=str(entry["term"]),
-        parameters={**_defaults(registered.function), **given},
+        parameters=parameters(entry),
         meaning=_sentence(registered.function.__doc__ or ""),
     )
 
 
-def _defaults(function: TermFunction) -> dict[str, Any]:
-    parameters = inspect.signature(function).parameters.values()
-    return {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
+def parameters(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What the term of ``entry`` of a policy file is called with, its defaults among it."""
+    known = inspect.signature(REGISTRY[entry["term"]].function).parameters.values()
+    defaults = {p.name: p.default for p in known if p.default is not inspect.Parameter.empty}
+    return defaults | {key: value for key, value in entry.items() if key != "term"}
 
 
 def _of_command(signal: Signal, given: Mapping[str, Any], catalog: Catalog) -> Signal:

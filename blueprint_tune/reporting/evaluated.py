@@ -194,8 +194,9 @@ def selection_sentences(selection: Mapping[str, Any]) -> list[str]:
     if floor is not None:
         least = _points(floor["minimum_detectable_difference"])
         found.append(
-            f"The same policy evaluated {floor['repeats']} times varies by {_points(floor['std'])} points "
-            f"(standard deviation): differences below {least} points say nothing."
+            f"The default settings trained with {floor['repeats']} seeds differ by {_points(floor['std'])} "
+            f"points (standard deviation): trials less than {least} points apart may differ by their seed "
+            "alone."
         )
     if ties:
         many = "1 other trial" if len(ties) == 1 else f"{len(ties)} other trials"

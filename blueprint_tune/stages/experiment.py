@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blueprint_tune.comparing.experiments import find_experiment
-from blueprint_tune.dossier import Dossier
+from blueprint_tune.dossier import Dossier, check_bundle
 from blueprint_tune.errors import ConfigError, nearest
 from blueprint_tune.tasks.spec import bind_task
 from blueprint_tune.tuning.folder import ExperimentFolder
@@ -86,10 +86,11 @@ def evaluated(
     dossier = Dossier(cfg, None, folder, tree, _records(folder, verb))
     if not dossier.outcome_file.exists():
         raise ConfigError(_unfinished(folder, verb, "its best policy is not evaluated and exported"))
-    if bundle and not folder.bundle.exists():
-        raise ConfigError(f"{folder.name} has no bundle. Write it:  blueprint-tune export {folder.path}")
+    if bundle:
+        check_bundle(folder)
     mode = "off" if quiet else cfg.logger.progress
     with folder.claimed(), Progress(mode, folder.name) as progress:
+        dossier = dossier.settled()
         if bound:
             progress.stage("reading the scene")
             dossier = replace(dossier, task=_task(dossier))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -49,6 +48,7 @@ def run(words: Sequence[str]) -> None:
 
 def _export(found: Evaluated, request: Words) -> dict[str, Any]:
     """Prove and write a bundle beside the old one, then put it in its place."""
+    from blueprint_tune.export.bundle import replace_folder
     from blueprint_tune.tuning.records import write_json
     from blueprint_tune.tuning.session import available_cpus
     from blueprint_tune.tuning.workers import Finalist
@@ -59,9 +59,7 @@ def _export(found: Evaluated, request: Words) -> dict[str, Any]:
     job = dossier.job(max(1, int(available_cpus())))
     config = {**job.config, "export": {"formats": sorted(wanted)}}
     measured = _prove(Finalist(replace(job, config=config, bundle_dir=str(new))), found)
-    bundle = dossier.folder.bundle
-    shutil.rmtree(bundle, ignore_errors=True)
-    new.rename(bundle)
+    replace_folder(new, dossier.folder.bundle)
     found.outcome.update({k: measured[k] for k in ("onnx_difference", "onnx_success_rate")})
     write_json(dossier.outcome_file, found.outcome)
     return measured

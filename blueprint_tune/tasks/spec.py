@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from blueprint_tune.config.paths import assets_dir
+from blueprint_tune.config.paths import assets_dir, robot_file
 from blueprint_tune.config.physics_schema import PhysicsConfig
 from blueprint_tune.config.policy_schema import PolicyConfig
+from blueprint_tune.config.robot_model import read_model
 from blueprint_tune.config.schema import ExperimentConfig, RobotConfig, SceneConfig
 from blueprint_tune.errors import ConfigError, ManifestError, TaskPackageError, nearest
 from blueprint_tune.tasks.geometry import Floats
@@ -165,9 +166,10 @@ def catalog(task: TaskSpec) -> Catalog:
 
 
 def _joint_units(task: TaskSpec) -> dict[str, str]:
-    """Joint -> rad or m: fingers and the base along x and y slide, arms turn, fixtures say."""
+    """Joint -> rad or m: fingers and the base along x and y slide, arms as in their model, fixtures say."""
     robot = task.robot
     sliding = {*robot.base_joints[:2], *(robot.hand.joints if robot.hand else ())}
+    sliding |= {joint.name for joint in read_model(robot_file(robot.model)).joints.values() if joint.slides}
     units = {name: "m" if name in sliding else "rad" for name in robot.joints}
     for role, entity in task.roles.items():
         if entity.joint is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -187,7 +188,9 @@ class Finalist:
         return {"onnx_difference": bundle.config["onnx"]["max_abs_difference"]}
 
     def onnx_benchmark(self) -> dict[str, Any]:
-        """The bundle's graph drives the simulator. Raises ExportMismatch if it is clearly worse or better.
+        """The bundle's graph drives the simulator.
+
+        Raises ExportMismatch, leaving no bundle, if it is clearly worse or better.
 
         Contact physics amplifies differences of the last digit, so single episodes may end otherwise; its
         success rate must lie within the 95 % interval of the trained policy's.
@@ -203,6 +206,7 @@ class Finalist:
         )
         low, high = wilson_interval(ours.successes, ours.num_episodes)
         if not low <= theirs.success_rate <= high:
+            shutil.rmtree(self._job.bundle_dir)  # its checksums are right: nobody may take it for good
             raise ExportMismatch(
                 f"policy.onnx succeeds in {theirs.success_rate:.0%} of the benchmark's episodes, the trained "
                 f"policy in {ours.success_rate:.0%} ({low:.0%} to {high:.0%} with 95 %), although both gave "

@@ -56,15 +56,31 @@ def broken(config: ExperimentConfig, changes: dict[str, Any]) -> list[str]:
         ({"evaluation.reevaluation.seed": 123}, ["evaluation.reevaluation.seed=123 is also a seed of"]),
         ({"evaluation.reevaluation.seed": 90001}, ["evaluation.reevaluation.seed=90001 is also a seed of"]),
         (
-            {"evaluation.noise_floor": 3, "evaluation.reevaluation": "off"},
+            {
+                "evaluation.noise_floor": 3,
+                "sweep.scheduler": None,
+                "evaluation.reevaluation": "off",
+            },
             ["evaluation.noise_floor=3", "leave evaluation.reevaluation on"],
         ),
         (
-            {"evaluation.noise_floor": 3, "sweep.default_settings_first": False},
+            {
+                "evaluation.noise_floor": 3,
+                "sweep.scheduler": None,
+                "sweep.default_settings_first": False,
+            },
             ["evaluation.noise_floor=3", "sweep.default_settings_first=true"],
         ),
         (
-            {"evaluation.noise_floor": 3, "sweep.metric": "eval/action_smoothness"},
+            {"evaluation.noise_floor": 3},
+            ["evaluation.noise_floor=3", "sweep=asha stops", "varies less than seeds do", "sweep=random"],
+        ),
+        (
+            {
+                "evaluation.noise_floor": 3,
+                "sweep.scheduler": None,
+                "sweep.metric": "eval/action_smoothness",
+            },
             ["is about success", "sweep.metric=eval/success_rate"],
         ),
     ],

@@ -16,11 +16,14 @@ from blueprint_tune.cli import main
 from blueprint_tune.config.compose import compose, to_dict
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.envs.factory import make_env
+from blueprint_tune.errors import ConfigError
+from blueprint_tune.evaluating import needs
+from blueprint_tune.evaluating.against import read_against
 from blueprint_tune.evaluating.subject import find_subject
 from blueprint_tune.learning.trainer import Trainer
 from blueprint_tune.schemas import SCHEMAS, load_schema
 from blueprint_tune.tuning.lineage import write_origin
-from blueprint_tune.tuning.records import TrialRecord, save_records
+from blueprint_tune.tuning.records import TrialRecord, load_records, save_records
 from blueprint_tune.tuning.workers import Finalist, Job
 
 WORDS = [
@@ -145,6 +148,31 @@ def test_against_another_evaluation(experiment: Path, tmp_path: Path, capsys: An
     assert "against    exp: 0.00" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["+scene=lab_001"], "its scene_id is 'kitchen_001', here it is 'lab_001'"),
+        (["policy.episode_s=0.4"], "start, events, success or episode are others"),
+    ],
+)
+def test_another_task_is_not_compared_with(
+    experiment: Path, tmp_path: Path, capsys: Any, words: list[str], says: str
+) -> None:
+    told = ["--against", str(experiment), "--out", str(tmp_path / "out")]
+    assert main(["evaluate", str(experiment), *words, *QUICK, *told]) == 2
+    printed = capsys.readouterr().err
+    assert "that policy played another task" in printed and says in printed
+
+
+def test_results_alone_are_compared_by_their_rates(experiment: Path, tmp_path: Path, capsys: Any) -> None:
+    shutil.copy(experiment / "evaluation/eval_results.json", tmp_path)
+    report = evaluated(tmp_path / "out", experiment, *QUICK, "--against", tmp_path)
+    assert report["comparison_to_baseline"]["last_promoted"]["paired_episodes"] == 0
+    asked = json.loads((experiment / "evaluation/eval_config.json").read_text()) | {"eval_id": "other"}
+    (tmp_path / "eval_config.json").write_text(json.dumps(asked))
+    assert read_against(str(tmp_path)).task_digest is None, "it only lies beside"
+
+
 def test_documents_go_beside_the_outputs_unless_told(
     experiment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -226,11 +254,94 @@ def test_a_search_that_is_not_over_has_no_best(experiment: Path, tmp_path: Path,
     assert "its search is not over" in capsys.readouterr().err
 
 
+def test_the_best_is_the_one_that_was_evaluated_though_a_kill_kept_the_records(
+    experiment: Path, tmp_path: Path
+) -> None:
+    home = tmp_path / "exp"
+    shutil.copytree(experiment, home)
+    (first,) = load_records(home / "search.json")
+    other = replace(first, trial_id="b_1", index=1, checkpoints=((1, "trials/b_1/checkpoint_000000"),))
+    save_records(home / "search.json", [first, other])
+    again = {"reevaluated": {"a_0": 0.1, "b_1": 0.2}}
+    (home / "evaluation/outcome.json").write_text(json.dumps(again))
+    assert find_subject(home).file == home / "trials/b_1/checkpoint_000000/checkpoint.pt"
+
+
 def test_a_scene_of_ones_own_is_asked_for(experiment: Path, tmp_path: Path) -> None:
     subject = find_subject(experiment / "bundle")
     lost = replace(subject.needs, scene="attic")
-    from blueprint_tune.errors import ConfigError
     from blueprint_tune.evaluating import subject as module
 
     with pytest.raises(ConfigError, match="trained in scene 'attic', which has no file here. Add it"):
         module._composed(Path("p"), lost, ["backend=pointmass"])
+
+
+JOINTS = ["policy.actions.kind=joint_position_delta", "policy.actions.scale_rad=0.08"]
+
+
+@pytest.fixture(scope="module")
+def bound() -> Any:
+    env = make_env(compose([*WORDS, *JOINTS]), 1)
+    yield env
+    env.close()
+
+
+def test_a_bundle_knows_what_its_observations_are_and_what_moves_the_joints(bound: Any) -> None:
+    from blueprint_tune.export.contract import PolicyFacts, contract, joint_facts
+    from blueprint_tune.export.onnx import joint_targets
+
+    cfg, limits = compose([*WORDS, *JOINTS]), bound.simulator.joint_limits
+    facts = PolicyFacts(
+        "p", "p", bound.describe_observations(), bound.action_names,
+        joint_facts(bound.simulator.state.catalog, limits), bound.task.robot_base, {}, bound.control_dt_s,
+        1, 1, 1.0, None, "0", "1",
+    )  # fmt: skip
+    said = contract(cfg, facts, joint_targets(cfg.policy.actions, cfg.robot, limits))
+    said = json.loads(json.dumps(said))
+    needs.check_fits(Path("p"), needs.bundle_needs(Path("p"), said), cfg, bound)
+    needs.check_fits(Path("p"), needs.config_needs(cfg), cfg, bound)
+    said["observations"][1] |= {"scale": 0.4, "parameters": {"scale": 0.4}}
+    said["observations"][4] |= {"parameters": said["observations"][4]["parameters"] | {"b": "command/goal"}}
+    said["observations"][6] |= {"frame": "target", "term": "other"}
+    said["joint_targets"] |= {"scale_rad": 0.05}
+    with pytest.raises(ConfigError) as error:
+        needs.check_fits(Path("p"), needs.bundle_needs(Path("p"), said), cfg, bound)
+    lines = [line.removeprefix("  - ") for line in str(error.value).splitlines()[1:-1]]
+    assert lines == [
+        "observation 'joint_vel'.scale: 0.4 there, 0.2 here",
+        "observation 'target_rel'.parameters.b: 'command/goal' there, 'target' here",
+        "observation 'target_turn'.term: 'other' there, 'folded_angle' here",
+        "observation 'target_turn'.frame: 'target' there, 'robot/ee' here",
+        "controller.scale_rad: 0.05 there, 0.08 here",
+    ]
+
+
+@pytest.mark.parametrize(
+    "words", [["policy.observations.joint_vel.scale=0.4"], ["policy.actions.scale_rad=0.05"]]
+)
+def test_a_checkpoint_knows_as_much_from_its_settings(bound: Any, words: list[str]) -> None:
+    trained = needs.config_needs(compose([*WORDS, *JOINTS, *words]))
+    with pytest.raises(ConfigError, match=r"scale(_rad)?: 0\.\d+ there, 0\.\d+ here"):
+        needs.check_fits(Path("p"), trained, compose([*WORDS, *JOINTS]), bound)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("job_id", "../../../escaped/x", "job_id '../../../escaped/x' cannot name a folder"),
+        ("job_id", "a\0b", "cannot name a folder"),
+        ("scene", "../x", "scene '../x' cannot name a folder"),
+        ("policy_id", "a/b", "policy_id 'a/b' cannot name a folder"),
+        ("robot", 7, "a text as robot is missing"),
+        ("job_id", ["x"], "a text as job_id is missing"),
+        ("joint_targets", "x", "is missing or unreadable"),
+    ],
+)
+def test_names_in_a_foreign_file_cannot_lead_elsewhere(
+    experiment: Path, key: str, value: Any, says: str
+) -> None:
+    said = json.loads((experiment / "bundle/policy_config.json").read_text())
+    changed = said | {key: value} | ({"controller": None} if key == "joint_targets" else {})
+    with pytest.raises(ConfigError) as error:
+        needs.bundle_needs(Path("there/policy.pt"), changed)
+    assert says in str(error.value) and str(error.value).startswith("there/policy.pt: ")

@@ -39,6 +39,12 @@ def test_other_starts_are_compared_as_independent_samples(result: BenchmarkResul
     assert found["difference_95ci"] == pytest.approx(difference_interval(1, 2, 10, 10))
 
 
+def test_seeds_that_may_be_other_starts_are_not_paired(result: BenchmarkResult) -> None:
+    found = last_promoted(result, incumbent(42, True, False) | {"same_starts": False})
+    assert found["paired_episodes"] == 0
+    assert found["difference_95ci"] == pytest.approx(difference_interval(1, 2, 10, 10))
+
+
 def test_a_worse_policy_shows(result: BenchmarkResult) -> None:
     failed = BenchmarkResult(**{**vars(result), "success": np.zeros(10, dtype=bool)})
     found = comparison(failed, {}, incumbent(42, *[True] * 10))["last_promoted"]

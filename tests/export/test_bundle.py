@@ -17,7 +17,7 @@ from torch import Tensor
 from blueprint_tune.config.compose import compose
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.errors import ExportMismatch
-from blueprint_tune.export.bundle import Bundle, PolicyFacts, write_bundle
+from blueprint_tune.export.bundle import Bundle, PolicyFacts, replace_folder, write_bundle
 from blueprint_tune.export.contract import contract
 from blueprint_tune.export.onnx import JointTargets
 from blueprint_tune.learning.networks import DeployablePolicy
@@ -55,7 +55,9 @@ def test_a_bundle_is_whole(
         assert (done.returncode, done.stderr) == (0, ""), "also for people without our program"
 
 
-def test_the_config_is_what_its_schema_says(bundle: Bundle, facts: PolicyFacts) -> None:
+def test_the_config_is_what_its_schema_says(
+    bundle: Bundle, facts: PolicyFacts, cfg: ExperimentConfig
+) -> None:
     config = dict(bundle.config)
     Draft202012Validator(load_schema("policy_config")).validate(config)
     assert config["observation_space"] == {"joint_pos": 9, "target_rel": 3, "total_dim": 12}
@@ -76,6 +78,9 @@ def test_the_config_is_what_its_schema_says(bundle: Bundle, facts: PolicyFacts) 
     assert config["world"]["robot_base"] == [0.1, -0.6, 0.6, 1.57]
     first, gripper = config["actions"][0], config["actions"][-1]
     assert (first["unit"], first["scale"], first["low"], first["high"]) == ("rad", 0.08, -1.0, 1.0)
+    lift = replace(facts.joints[0], unit="m")
+    lifting = contract(cfg, replace(facts, joints=(lift, *facts.joints[1:])), None)["actions"]
+    assert [action["unit"] for action in lifting[:2]] == ["m", "rad"]
     assert gripper["unit"] is None and "opens the gripper above 0" in gripper["meaning"]
 
 
@@ -151,6 +156,27 @@ def test_a_controller_takes_the_place_of_joint_targets(
     x, twist = config["actions"][0], config["actions"][6]
     assert (x["unit"], x["scale"], x["frame"]) == ("m", 0.04, "world")
     assert (twist["unit"], twist["frame"]) == ("rad", "robot/ee")
+
+
+def test_a_folder_is_replaced_whether_it_is_there_or_not(tmp_path: Path) -> None:
+    new, old = tmp_path / "new", tmp_path / "bundle"
+    for content in ("first", "second"):
+        new.mkdir()
+        (new / "file").write_text(content)
+        replace_folder(new, old)
+        assert (old / "file").read_text() == content and list(tmp_path.iterdir()) == [old]
+
+
+def test_the_folder_before_is_lost_only_when_the_new_one_stands(tmp_path: Path) -> None:
+    aside = tmp_path / ".bundle.old"  # as a kill between the two renames leaves it
+    aside.mkdir()
+    with pytest.raises(FileNotFoundError):
+        replace_folder(tmp_path / "missing", tmp_path / "bundle")
+    assert aside.exists()
+    (tmp_path / "bundle").mkdir()
+    with pytest.raises(FileNotFoundError):
+        replace_folder(tmp_path / "missing", tmp_path / "bundle")
+    assert aside.exists(), "the one that was there, to be put back"
 
 
 def test_a_mismatch_leaves_the_earlier_bundle(

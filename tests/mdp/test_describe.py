@@ -71,4 +71,4 @@ def test_a_row_of_buttons(parts: Parts) -> None:
 
 def test_a_base_that_drives(parts: Parts) -> None:
     found = parts("pallet_handling")["joint_pos"]
-    assert found.units[:4] == ("m", "m", "rad", "rad"), found.components
+    assert found.units[:4] == ("m", "m", "rad", "m"), found.components

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,11 @@ from jsonschema import Draft202012Validator
 
 import blueprint_tune
 from blueprint_tune.cli import main
+from blueprint_tune.errors import ConfigError
 from blueprint_tune.export.loading import load_bundle
 from blueprint_tune.schemas import load_schema
+from blueprint_tune.stages.experiment import evaluated, parse
+from blueprint_tune.tuning.records import load_records, save_records
 
 Say = Callable[..., tuple[int, str]]
 WORDS = [
@@ -140,11 +144,25 @@ def test_what_is_not_far_enough_says_how_to_go_on(say: Say, done: Path) -> None:
     assert "its trials are not all trained" in say("report", "done")[1]
 
 
+def test_a_kill_between_evaluation_and_records_is_made_up_for(done: Path) -> None:
+    (first,) = load_records(done / "search.json")
+    save_records(done / "search.json", [first, replace(first, trial_id="other", index=1)])
+    outcome = done / "evaluation/outcome.json"
+    again = {"reevaluated": {first.trial_id: 0.1, "other": 0.2}}
+    outcome.write_text(json.dumps(json.loads(outcome.read_text()) | again))
+    with evaluated(parse("report", [str(done)]), "report", bound=False, quiet=True) as found:
+        assert found.dossier.best.trial_id == "other"
+    assert [r.reevaluated for r in load_records(done / "search.json")] == [0.1, 0.2]
+
+
 def test_what_lacks_a_file_says_which_verb_writes_it(say: Say, done: Path) -> None:
     (done / "report.html").unlink()
     assert f"blueprint-tune report {done}" in say("publish", "done")[1]
     shutil.rmtree(done / "bundle")
     assert f"blueprint-tune export {done}" in say("report", "done")[1]
+    (done / "result.json").unlink()
+    with pytest.raises(ConfigError, match=f"blueprint-tune export {done}"):
+        blueprint_tune.resume(done)
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,14 @@ def test_names_for_terms(configs: dict[str, ExperimentConfig]) -> None:
     assert (opened.commands, opened.command_positions) == (("opening",), ())
 
 
+def test_a_joint_of_the_arm_that_slides_is_told_in_metres() -> None:
+    words = ["+scene=kitchen_001", "policy=dexterous_pick_place", "preset=smoke", "robot=fetch"]
+    units = catalog(bind_task(compose([*words, "robot.base=planar"]))).joint_units
+    sliding = ("torso_lift_joint", "base_x_joint", "base_y_joint", "r_gripper_finger_joint")
+    assert all(units[name] == "m" for name in sliding)
+    assert units["base_yaw_joint"] == units["shoulder_pan_joint"] == units["wrist_roll_joint"] == "rad"
+
+
 def test_a_manifest_of_one_mug_in_the_air_binds_with_guesses(
     at: Callable[..., ExperimentConfig], obj: Callable[..., Json]
 ) -> None:

@@ -112,6 +112,7 @@ def test_an_onnx_policy_that_behaves_otherwise_is_refused(finalist: Finalist) ->
     finalist._result = replace(finalist._result, success=np.ones(episodes, dtype=bool))
     with pytest.raises(ExportMismatch, match="policy.onnx succeeds in 0% .* in 100%.*Nothing is published"):
         finalist.onnx_benchmark()
+    assert not Path(finalist._job.bundle_dir).exists(), "what is refused could be taken for good"
 
 
 def test_the_best_of_those_that_play_again_goes_on(
