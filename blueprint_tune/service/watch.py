@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
 from typing import Any
 
 from blueprint_tune.errors import BlueprintTuneError, ConfigError, StorageError
@@ -17,7 +16,7 @@ from blueprint_tune.service.jobs import Ended, Job, claim, finish, give_up, hope
 from blueprint_tune.service.lease import Observer
 from blueprint_tune.service.look import Look, asked_by, look, rank
 from blueprint_tune.service.marker import Marker, scenes_below
-from blueprint_tune.service.push import push_server
+from blueprint_tune.service.push import Announced, push_server
 from blueprint_tune.service.settings import Place, WatchSettings
 
 _TICK_S = 0.25
@@ -55,7 +54,7 @@ class Watch:
         self._waiting: dict[str, Look] = {}
         self._elsewhere: dict[str, Look] = {}
         self._running: list[Job] = []
-        self._pushed: SimpleQueue[str] = SimpleQueue()
+        self._pushed = Announced()
         self._pressed = 0
         self.ended: list[Ended] = []
         self.refused: dict[str, Look] = {}
@@ -75,7 +74,7 @@ class Watch:
             heart = stack.enter_context(Heart(self._settings.heartbeat_s))
             stack.enter_context(self._signals())
             if self._mode.push_address is not None:
-                server = push_server(self._mode.push_address, str(self._place.root), self._pushed.put)
+                server = push_server(self._mode.push_address, str(self._place.root), self._pushed.add)
                 self._say("", f"pushes are taken on port {stack.enter_context(server)}")
             stack.callback(self._kill_all)  # only when something below was raised
             while True:
@@ -124,9 +123,7 @@ class Watch:
         self._count()
 
     def _take_pushes(self) -> None:
-        with contextlib.suppress(Empty):
-            while True:
-                self._look_at([self._pushed.get_nowait()])
+        self._look_at(self._pushed.take())
 
     def _look_at(self, scenes: Iterable[str]) -> None:
         """One scene that cannot be read stops no other; two in a row are storage's own trouble."""
