@@ -60,7 +60,7 @@ class LocalStore(Store):
         return sorted(name for name in found if is_plain(name))
 
     def folders(self, prefix: str) -> list[str]:
-        """Names of the folders right below the folder ``prefix`` that a path can name; none when there is none."""
+        """Names of the folders right below the folder ``prefix`` that a path can name; none without it."""
         with self._sentences(f"'{prefix}' cannot be listed"):
             try:
                 found = [entry.name for entry in os.scandir(self.root / prefix) if entry.is_dir()]
