@@ -129,18 +129,21 @@ def tend(job: Job, stop_s: float) -> None:
 
 
 def finish(place: Place, job: Job, exit_status: int, commanded: bool) -> Ended:
-    """Write down how a job ended, status first and claim last. Raises StorageError when storage refuses."""
+    """Write down how a job ended, status first and claim last. Raises StorageError when storage refuses.
+
+    What is published, whole, is completed however its process ended after that.
+    """
     scene_id, facts = job.marker.scene_id, job.facts()
     if lost := job.held.lost():
         return Ended(scene_id, "lost", f"{lost}; it was stopped here")
     job_id = facts.get("job_id", job.begun["job_id"])
     begun = {**job.begun, "job_id": job_id}
-    if exit_status == 0 and not commanded and not status.is_complete(place.root, scene_id, job_id):
+    published = not commanded and _published(place, scene_id, job_id, exit_status, facts)
+    if exit_status == 0 and not commanded and not published:
         job.because = f"it ended without having published; its log is {job.process.log}"
     try:
-        if exit_status == 0 and job.because is None:
-            if commanded:
-                status.tell(place.root, begun, "completed")
+        if published or (exit_status == 0 and job.because is None):
+            status.tell(place.root, begun, "completed")
             earlier = "the same input was trained before" if facts.get("earlier") else None
             job.held.answer("completed", job_id, earlier and f"{earlier}, as {job_id}")
             return Ended(scene_id, "completed", f"{earlier}, as {job_id}" if earlier else f"as {job_id}")
@@ -160,6 +163,16 @@ def finish(place: Place, job: Job, exit_status: int, commanded: bool) -> Ended:
 def _begun(marker: Marker, held: Held) -> dict[str, Any]:
     """The status of a job of which only the marker is known."""
     job_id = held.job_id or f"{marker.scene_id[:100]}-{held.request}"
+def _published(place: Place, scene_id: str, job_id: str, exit_status: int, facts: dict[str, Any]) -> bool:
+    """Whether the job is published, whole.
+
+    Of a process that failed the scene's index must say so, which is the last that publishing writes.
+    """
+    if exit_status == 0:
+        return status.is_complete(place.root, scene_id, job_id)
+    return status.job_with(place.root, scene_id, facts.get("input_hash", "")) == job_id
+
+
     return status.new_status(job_id, marker.scene_id, marker.policy_id or "unknown", None)
 
 
