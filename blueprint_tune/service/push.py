@@ -103,7 +103,7 @@ def push_server(address: str, root_uri: str, told: Callable[[str], bool]) -> Ite
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """POST anywhere: 204 when it was understood, 400 with the reason, 503 when there are too many. GET /health: 200."""
+    """POST anywhere: 204 when it was understood, 400 with the reason, 503 for too many. GET /health: 200."""
 
     timeout = _READ_S
 

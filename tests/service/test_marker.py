@@ -161,7 +161,8 @@ def test_a_request_is_the_content_and_the_question() -> None:
         marker, ["preset=quick", "output_dir=x", "cluster.num_cpus=2", "storage.root=y"]
     )
     assert asked == request_of(
-        marker, ["preset=quick", "++output_dir=x", "++cluster.num_cpus=2", "++storage.root=y", "+logger=wandb"]
+        marker,
+        ["preset=quick", "++output_dir=x", "++cluster.num_cpus=2", "++storage.root=y", "+logger=wandb"],
     )
     assert asked != request_of(marker, ["preset=full"])
     assert asked != request_of(other, ["preset=quick"])
