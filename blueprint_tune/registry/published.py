@@ -72,11 +72,19 @@ class Published:
 def all_published(root: StoragePath) -> tuple[list[Published], list[str]]:
     """All policies in the indices of all scenes, by scene, policy type, robot and name.
 
-    And a sentence for each index, or entry of one, that is damaged: it hides no other.
+    And a sentence for each index, or entry of one, that cannot be read: it hides no other. Raises StorageError
+    where storage refuses: two in a row are its own trouble.
     """
-    found, damaged = list[Published](), list[str]()
+    found, damaged, trouble = list[Published](), list[str](), False
     for scene in scenes(root):
-        policies, sentences = index(root, scene)
+        try:
+            policies, sentences = index(root, scene)
+        except StorageError as error:
+            if trouble:
+                raise
+            trouble, policies, sentences = True, [], [str(error)]
+        else:
+            trouble = False
         found, damaged = [*found, *policies], [*damaged, *sentences]
     return sorted(found, key=lambda p: (p.scene, p.policy, p.robot, p.name)), damaged
 

@@ -143,11 +143,16 @@ def test_mistakes_are_sentences(
     assert sorted(store.rglob("*")) == before
 
 
-@pytest.mark.parametrize("damage", ["{", '{"policies": {"x": {}}}', '{"policies": {"x": 3}}'])
-def test_a_damaged_index_hides_no_other(store: Path, damage: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("damage", ["{", '{"policies": {"x": {}}}', '{"policies": {"x": 3}}', None])
+def test_a_damaged_index_hides_no_other(
+    store: Path, damage: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
     other = store / "scenes/a_scene/rl_training/.rl_training_complete"
     other.parent.mkdir(parents=True)
-    other.write_text(damage)
+    if damage is None:
+        other.mkdir()  # a folder in its place
+    else:
+        other.write_text(damage)
     (store / "scenes/not a scene").mkdir()
     assert run("list", str(store)) == 0
     said = " ".join(said_by(capsys).split())
