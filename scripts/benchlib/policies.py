@@ -112,11 +112,14 @@ def _measured(row: list[Cell]) -> str:
     if not row:
         return "Not measured yet."
     rate, low, high = pooled(row)
+    cpus, minutes = sorted({c.cpus for c in row}), sorted(c.training_s / 60 for c in row)
+    steps = max(c.env_steps for c in row) / 1e6
     return (
         f"**{rate:.0%}** success ({low:.0%} to {high:.0%}) over {sum(c.episodes for c in row)} episodes of "
-        f"{len(row)} trainings with {max(c.env_steps for c in row) / 1e6:.1f} M env steps, "
-        f"{min(c.training_s for c in row) / 60:.1f} to {max(c.training_s for c in row) / 60:.1f} minutes on "
-        f"{row[0].cpus} CPU{'s' if row[0].cpus > 1 else ''}; zero actions {row[0].zero:.0%}, "
+        f"{len(row)} training{'s' * (len(row) > 1)} of {steps:.1f} M env steps, "
+        f"{', '.join(f'{m:.1f}' for m in minutes)} minutes on "
+        f"{' or '.join(map(str, cpus))} CPU{'s' * (cpus[-1] > 1)}; "
+        f"zero actions {row[0].zero:.0%}, "
         f"random actions {row[0].random:.0%}."
     )
 

@@ -43,7 +43,8 @@ def test_what_was_measured_is_shown(options):
     options.films.mkdir()
     (options.films / f"{TYPE}.gif").write_bytes(b"GIF89a")
     text = drawn(options)
-    assert "**95%** success (89% to 98%) over 100 episodes of 1 trainings" in text
+    assert "**95%** success (89% to 98%) over 100 episodes of 1 training of 2.0 M env steps, " in text
+    assert " 2.0 minutes on 1 CPU; " in text
     assert f"policies/{TYPE}.gif" in text and f"policies/{TYPE}.svg" in text
     assert "seed 1: from 0.1 to 0.9" in (options.films / f"{TYPE}.svg").read_text()
 
