@@ -72,8 +72,8 @@ class Published:
 def all_published(root: StoragePath) -> tuple[list[Published], list[str]]:
     """All policies in the indices of all scenes, by scene, policy type, robot and name.
 
-    And a sentence for each index, or entry of one, that cannot be read: it hides no other. Raises StorageError
-    where storage refuses: two in a row are its own trouble.
+    And a sentence for each index, or entry of one, that cannot be read: it hides no other. Raises
+    StorageError where storage refuses: two in a row are its own trouble.
     """
     found, damaged, trouble = list[Published](), list[str](), False
     for scene in scenes(root):
