@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -11,15 +12,23 @@ from pathlib import Path
 from typing import Any
 
 from blueprint_tune.batches.rows import Row
+from blueprint_tune.config.schema import StorageConfig
 from blueprint_tune.errors import BlueprintTuneError
 from blueprint_tune.registry.overview import champion_names, place
 from blueprint_tune.registry.published import Published, all_published, at_address, read_json
 from blueprint_tune.storage.path import StoragePath
 
+log = logging.getLogger(__name__)
+
 
 def published_rows(root: StoragePath) -> list[dict[str, Any]]:
-    """A row a policy in the indices of ``root``, the champions marked. Raises StorageError."""
-    published = all_published(root)
+    """A row a policy in the indices of ``root``, the champions marked; what is damaged is told.
+
+    Raises StorageError.
+    """
+    published, damaged = all_published(root)
+    for sentence in damaged:
+        log.warning(sentence)
     known = champion_names(published)
     return [_row(policy, known[place(policy)] == policy.name) for policy in published]
 
@@ -35,7 +44,7 @@ def mark_champions(rows: Iterable[dict[str, Any]]) -> None:
             address = json.loads((Path(row["path"]) / "result.json").read_text())["published"]["policy"]
             if "://" in address:
                 continue
-            policy = at_address(address)
+            policy = at_address(address, StorageConfig(None, "."))
             where = (str(policy.root), *place(policy))
             if where not in names:
                 names |= {where: champion_names([policy])[place(policy)]}

@@ -102,6 +102,8 @@ def _storage(storage: StorageConfig) -> Iterator[str]:
     elif storage.kind is not None and scheme != wanted[storage.kind][0]:
         needed = wanted[storage.kind][1]
         yield f"storage.root={storage.root} is not what storage.kind={storage.kind} needs: {needed}."
+    if storage.endpoint is not None and not storage.endpoint.startswith(("http://", "https://")):
+        yield f"storage.endpoint={storage.endpoint} must begin with http:// or https://."
 
 
 def _learning(agent: AgentConfig, num_envs: int, ranks: int) -> Iterator[str]:

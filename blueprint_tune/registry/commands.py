@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from blueprint_tune.errors import ConfigError, nearest
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 NOT_PROMOTED = 1
 """Exit status of a promotion that was decided and is not one."""
 _GROUPS = ("storage", "evaluation")
+_ASKED = ("endpoint", "timeout_s", "retry_s", "part_mib")
+"""Settings of how a storage is asked."""
 
 PROMOTE_HELP = """\
 blueprint-tune promote POLICY [storage.root=…]
@@ -55,13 +59,13 @@ def promote(words: Sequence[str]) -> None:
     """The verb ``promote``; SystemExit(1) where the policy is not promoted."""
     words, force = _take_reason(list(words))
     name, settings, flags = _sort("promote", words, ("--dry-run",))
-    cfg = _settings(settings)
+    word = _one("promote", name)
+    cfg = _settings([*_own(word), *settings])
     from blueprint_tune.registry.promote import promote as decide
     from blueprint_tune.registry.published import find
     from blueprint_tune.registry.text import show_outcome, wide_console
-    from blueprint_tune.storage.path import open_root
 
-    policy = find(_one("promote", name), open_root(cfg.storage))
+    policy = find(word, cfg.storage)
     outcome = decide(policy, cfg.evaluation.gates, force, "--dry-run" in flags)
     show_outcome(outcome, wide_console())
     if outcome.decision is not None and not outcome.decision["promoted"]:
@@ -73,33 +77,36 @@ def list_published(words: Sequence[str]) -> None:
     names, settings, flags = _sort("list", words, ("--json",))
     if len(names) > 1:
         raise ConfigError(f"list takes one root, not {len(names)}. See list --help.")
+    storage = _settings(settings).storage
     from blueprint_tune.registry.overview import rows
     from blueprint_tune.registry.text import say, show_list, wide_console
-    from blueprint_tune.storage.path import open_path, open_root
+    from blueprint_tune.storage.path import open_root
 
-    root = open_path(names[0]) if names else open_root(_settings(settings).storage)
-    found = rows(root)
+    root = open_root(replace(storage, root=names[0]) if names else storage)
+    found, damaged = rows(root)
     if "--json" in flags:
         print(json.dumps(found, indent=2))
-    elif found:
-        show_list(found, str(root), wide_console())
-    else:
-        say(
-            wide_console(),
-            f"Nothing has been published to {root} yet. Set storage.root=… if it is elsewhere.",
-        )
+        print(*damaged, sep="\n", end="\n" if damaged else "", file=sys.stderr)
+        return
+    console = wide_console()
+    if found:
+        show_list(found, str(root), console)
+    elif not damaged:
+        say(console, f"Nothing has been published to {root} yet. Set storage.root=… if it is elsewhere.")
+    for sentence in damaged:
+        say(console, f"\n{sentence}", "yellow")
 
 
 def show(words: Sequence[str]) -> None:
     """The verb ``show``."""
     names, settings, flags = _sort("show", words, ("--json",))
-    cfg = _settings(settings)
+    word = _one("show", names)
+    cfg = _settings([*_own(word), *settings])
     from blueprint_tune.registry.overview import facts
     from blueprint_tune.registry.published import find
     from blueprint_tune.registry.text import show_policy, wide_console
-    from blueprint_tune.storage.path import open_root
 
-    found = facts(find(_one("show", names), open_root(cfg.storage)), cfg.evaluation.gates)
+    found = facts(find(word, cfg.storage), cfg.evaluation.gates)
     if "--json" in flags:
         print(json.dumps(found, indent=2))
     else:
@@ -119,6 +126,20 @@ def _settings(words: Sequence[str]) -> ExperimentConfig:
         if group not in _GROUPS:
             raise ConfigError(f"{word}: only settings of storage and evaluation matter here.")
     return compose([f"+scene={paths.group_options('scene')[0]}", *words])
+
+
+def _own(word: str) -> list[str]:
+    """How an experiment asked its storage, as settings; those that are typed come after them and win."""
+    from blueprint_tune.config.package_train import quoted
+    from blueprint_tune.registry.published import storage_of
+
+    storage = storage_of(word)
+    found = {key: storage.get(key) for key in _ASKED}
+    return [
+        f"storage.{key}={quoted(value) if isinstance(value, str) else value}"
+        for key, value in found.items()
+        if value is not None
+    ]
 
 
 def _sort(verb: str, words: Sequence[str], flags: Sequence[str]) -> tuple[list[str], list[str], set[str]]:

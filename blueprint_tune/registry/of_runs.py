@@ -34,7 +34,7 @@ def promote_published(cfg: ExperimentConfig, address: str) -> str:
     The run is over and good by then, so what cannot be decided is told, not raised.
     """
     try:
-        outcome = promote(at_address(address, open_root(cfg.storage)), cfg.evaluation.gates)
+        outcome = promote(at_address(address, cfg.storage), cfg.evaluation.gates)
     except BlueprintTuneError as error:
         return f"Not promoted: {error}"
     if outcome.decision is None:

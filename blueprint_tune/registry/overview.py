@@ -18,11 +18,14 @@ from blueprint_tune.storage.path import StoragePath
 _LISTED = ("timestamp", "job_id", "success_rate", "success_rate_95ci")
 
 
-def rows(root: StoragePath) -> list[dict[str, Any]]:
-    """A row a published policy, by scene, policy type and robot, the best first; the champion is marked."""
-    published = all_published(root)
+def rows(root: StoragePath) -> tuple[list[dict[str, Any]], list[str]]:
+    """A row a published policy, by scene, policy type and robot, the best first; the champion is marked.
+
+    And a sentence for each index or entry that is damaged.
+    """
+    published, damaged = all_published(root)
     known = champion_names(published)
-    found = [
+    found: list[dict[str, Any]] = [
         {
             "scene": policy.scene,
             "policy_type": policy.policy,
@@ -34,10 +37,10 @@ def rows(root: StoragePath) -> list[dict[str, Any]]:
         }
         for policy in published
     ]
-    return sorted(
-        found,
-        key=lambda r: (r["scene"], r["policy_type"], r["robot"], -r["success_rate_95ci"][0], r["name"]),
+    found.sort(
+        key=lambda r: (r["scene"], r["policy_type"], r["robot"], -r["success_rate_95ci"][0], r["name"])
     )
+    return found, damaged
 
 
 def place(policy: Published) -> tuple[str, str, str]:

@@ -157,7 +157,7 @@ def _with_champion(
 
 def _of_champion(policy: Published, champion: Champion) -> Iterator[Evaluation]:
     """Its published evaluations, the newest first; none if its bundle is not the one promoted."""
-    served = next((p for p in index(policy.root, policy.scene) if p.name == champion.name), None)
+    served = next((p for p in index(policy.root, policy.scene)[0] if p.name == champion.name), None)
     if served is None or bundle_identity(served) != champion.candidate["bundle_sha256"]:
         return
     yield from evaluations_of(served)

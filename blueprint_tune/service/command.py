@@ -31,7 +31,8 @@ After Ctrl-C or SIGTERM running jobs save themselves at their next report; the s
   --dry-run          list what would be trained, and write nothing
   --retry-failed     take what failed once more
   --push-port PORT   listen for Pub/Sub pushes and EventArc events too (on 127.0.0.1, or HOST:PORT): they only
-                     make the watcher look straight away. Answers 204, 400 to what is no push, GET /health 200
+                     make the watcher look straight away. Answers 204, 400 to what is no push,
+                     503 to too many; GET /health 200
   --config-dir DIR   look for configuration files in DIR too
 
 watch.KEY=VALUE sets what conf/watch.yaml lists: poll_s, heartbeat_s, lease_s, stop_s, jobs_at_once,
@@ -49,7 +50,7 @@ def run(words: Sequence[str]) -> None:
 
     settings, overrides = read_settings(overrides)
     check_overrides(overrides)
-    place = read_place(overrides)
+    place = read_place(overrides, settings.lease_s)
     if "--dry-run" in options:
         _list(place, settings, overrides)
         return

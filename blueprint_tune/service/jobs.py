@@ -32,7 +32,7 @@ class Job:
     Attributes:
         begun: its first ``job_status.json``, as far as the watcher knows. facts_file: what its process
             found out. limit_s: what it may take. stopped_at: when it was asked to stop, monotonic.
-            because: why, if that is a failure.
+            ended_at: since when its end cannot be written down. because: why, if that is a failure.
     """
 
     marker: Marker
@@ -42,6 +42,7 @@ class Job:
     facts_file: Path
     limit_s: float
     stopped_at: float | None = None
+    ended_at: float | None = None
     because: str | None = None
 
     def facts(self) -> dict[str, Any]:
@@ -70,12 +71,12 @@ class Ended:
 def claim(place: Place, found: Look, settings: WatchSettings) -> Held | None:
     """Take the claim of a scene that waits; None when another watcher was faster."""
     assert found.seen is not None
-    path = claim_path(place.root, found.scene_id)
+    path, asked_s = claim_path(place.claims, found.scene_id), time.monotonic()
     try:
         mine = take(path, found.seen, found.request, again=found.todo == "failed")
     except ClaimTaken:
         return None
-    return Held(path, mine, settings.lease_s)
+    return Held(path, mine, settings.lease_s, asked_s)
 
 
 def hopeless(held: Held, marker: Marker, settings: WatchSettings) -> str | None:
@@ -99,7 +100,7 @@ def give_up(place: Place, held: Held, marker: Marker, reason: str) -> Ended:
 
 
 def start(place: Place, held: Held, marker: Marker, words: Sequence[str], settings: WatchSettings) -> Job:
-    """Start the process of a claimed job."""
+    """Start the process of a claimed job. Raises StorageError, ClaimTaken if its claim was lost meanwhile."""
     folder = place.output_dir / WORK
     folder.mkdir(parents=True, exist_ok=True)
     begun, name = _begun(marker, held), f"{marker.scene_id}-{held.request}"
@@ -114,6 +115,8 @@ def start(place: Place, held: Held, marker: Marker, words: Sequence[str], settin
         "command": settings.command,
         "facts_file": str(facts_file),
     }
+    if lost := held.lost():
+        raise ClaimTaken(lost)
     process = start_process("blueprint_tune.service.child", job, folder / f"{name}.log")
     return Job(marker, held, process, begun, facts_file, _limit_s(marker, settings))
 
@@ -129,18 +132,21 @@ def tend(job: Job, stop_s: float) -> None:
 
 
 def finish(place: Place, job: Job, exit_status: int, commanded: bool) -> Ended:
-    """Write down how a job ended, status first and claim last. Raises StorageError when storage refuses."""
+    """Write down how a job ended, status first and claim last. Raises StorageError when storage refuses.
+
+    What is published, whole, is completed however its process ended after that.
+    """
     scene_id, facts = job.marker.scene_id, job.facts()
     if lost := job.held.lost():
         return Ended(scene_id, "lost", f"{lost}; it was stopped here")
     job_id = facts.get("job_id", job.begun["job_id"])
     begun = {**job.begun, "job_id": job_id}
-    if exit_status == 0 and not commanded and not status.is_complete(place.root, scene_id, job_id):
+    published = not commanded and _published(place, scene_id, job_id, exit_status, facts)
+    if exit_status == 0 and not commanded and not published:
         job.because = f"it ended without having published; its log is {job.process.log}"
     try:
-        if exit_status == 0 and job.because is None:
-            if commanded:
-                status.tell(place.root, begun, "completed")
+        if published or (exit_status == 0 and job.because is None):
+            status.tell(place.root, begun, "completed")
             earlier = "the same input was trained before" if facts.get("earlier") else None
             job.held.answer("completed", job_id, earlier and f"{earlier}, as {job_id}")
             return Ended(scene_id, "completed", f"{earlier}, as {job_id}" if earlier else f"as {job_id}")
@@ -155,6 +161,16 @@ def finish(place: Place, job: Job, exit_status: int, commanded: bool) -> Ended:
         return Ended(scene_id, "failed", reason)
     except ClaimTaken:
         return Ended(scene_id, "lost", "another watcher had taken it over when it ended")
+
+
+def _published(place: Place, scene_id: str, job_id: str, exit_status: int, facts: dict[str, Any]) -> bool:
+    """Whether the job is published, whole.
+
+    Of a process that failed the scene's index must say so, which is the last that publishing writes.
+    """
+    if exit_status == 0:
+        return status.is_complete(place.root, scene_id, job_id)
+    return status.job_with(place.root, scene_id, facts.get("input_hash", "")) == job_id
 
 
 def _begun(marker: Marker, held: Held) -> dict[str, Any]:

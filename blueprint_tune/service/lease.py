@@ -107,7 +107,7 @@ def take(path: StoragePath, seen: Seen, request: str, again: bool = False) -> Cl
     answers = dict(before.answers) if before else {}
     if again:
         answers.pop(request, None)
-    mine = Claim(request, holder, 0, 1, 0.0, None, _now(), answers)
+    mine = Claim(request, holder, 0, 1, 0.0, None, written_now(), answers)
     if before is not None and before.request == request and request not in before.answers:
         mine = replace(mine, attempts=before.attempts + 1, spent_s=before.spent_s, job_id=before.job_id)
     try:
@@ -124,22 +124,27 @@ def take(path: StoragePath, seen: Seen, request: str, again: bool = False) -> Cl
 
 def beat(path: StoragePath, mine: Claim, job_id: str | None, spent_s: float) -> Claim:
     """Say that the holder is alive. Raises ClaimTaken when the claim is another's by now."""
-    new = replace(mine, beat=mine.beat + 1, job_id=job_id, spent_s=round(spent_s, 1), at=_now())
+    new = replace(mine, beat=mine.beat + 1, job_id=job_id, spent_s=round(spent_s, 1), at=written_now())
     _replace_own(path, mine, new)
     return new
 
 
-def let_go(path: StoragePath, mine: Claim) -> None:
-    """Leave the request to whoever takes it next. Raises ClaimTaken when the claim is another's by now."""
+def let_go(path: StoragePath, mine: Claim, at: str) -> None:
+    """Leave the request to whoever takes it next. Raises ClaimTaken when the claim is another's by now.
+
+    Written again with the same ``at`` (of :func:`written_now`) after a lost answer, it changes nothing.
+    """
     attempts = max(0, mine.attempts - 1)  # this one ended in good order
-    _replace_own(path, mine, replace(mine, holder=None, attempts=attempts, at=_now()))
+    _replace_own(path, mine, replace(mine, holder=None, attempts=attempts, at=at))
 
 
-def answer(path: StoragePath, mine: Claim, outcome: Outcome, job_id: str | None, reason: str | None) -> None:
-    """Say how the request ended. Raises ClaimTaken when the claim is another's by now."""
-    answers = {**mine.answers, mine.request: Answer(outcome, job_id, reason, _now())}
+def answer(
+    path: StoragePath, mine: Claim, outcome: Outcome, job_id: str | None, reason: str | None, at: str
+) -> None:
+    """Say how the request ended. Raises ClaimTaken when the claim is another's by now; ``at``: as above."""
+    answers = {**mine.answers, mine.request: Answer(outcome, job_id, reason, at)}
     kept = dict(list(answers.items())[-_KEPT:])
-    _replace_own(path, mine, replace(mine, holder=None, job_id=job_id, at=_now(), answers=kept))
+    _replace_own(path, mine, replace(mine, holder=None, job_id=job_id, at=at, answers=kept))
 
 
 class Observer:
@@ -170,7 +175,21 @@ class Observer:
 
 
 def _replace_own(path: StoragePath, mine: Claim, new: Claim) -> None:
-    path.update(lambda content: _swap(path, content, _bytes(mine), new))
+    path.update(lambda content: _own(path, content, mine, new))
+
+
+def _own(path: StoragePath, content: bytes | None, mine: Claim, new: Claim) -> bytes:
+    """``new``'s bytes when the object is its holder's: he alone writes it, so any beat in it is his own."""
+    if content != _bytes(new) and _holder(content) != mine.holder:
+        raise ClaimTaken(f"{path}: another watcher has taken it.")
+    return _bytes(new)
+
+
+def _holder(content: bytes | None) -> str | None:
+    try:
+        return TypeAdapter(Claim).validate_json(content or b"").holder
+    except ValidationError:
+        return None
 
 
 def _swap(path: StoragePath, content: bytes | None, expected: bytes | None, new: Claim) -> bytes:
@@ -184,5 +203,6 @@ def _bytes(claim: Claim) -> bytes:
     return f"{json.dumps(asdict(claim), indent=2)}\n".encode()
 
 
-def _now() -> str:
+def written_now() -> str:
+    """The time, as a claim has it."""
     return datetime.now(UTC).isoformat(timespec="seconds")

@@ -100,7 +100,7 @@ def parse_marker(scene_id: str, content: bytes) -> Marker:
 
 def request_of(marker: Marker, asked: Sequence[str]) -> str:
     """12 hex digits of what is asked: this marker, trained with these overrides."""
-    question = [marker.digest, *(word for word in asked if not word.startswith(_ELSEWHERE))]
+    question = [marker.digest, *(word for word in asked if not word.lstrip("+~").startswith(_ELSEWHERE))]
     return hashlib.sha256("\0".join(question).encode()).hexdigest()[:12]
 
 

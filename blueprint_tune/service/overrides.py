@@ -24,6 +24,6 @@ def overrides_of(marker: Marker, root: StoragePath) -> list[str]:
 def command_of(marker: Marker, root: StoragePath, words: Sequence[str], settings: WatchSettings) -> list[str]:
     """Everything a job is told. Where several run at once, each gets its share of the machine's CPUs."""
     share = []
-    if settings.jobs_at_once > 1 and not any(word.startswith("cluster.") for word in words):
+    if settings.jobs_at_once > 1 and not any(word.lstrip("+~").startswith("cluster.") for word in words):
         share = [f"cluster.num_cpus={max(1, available_cpus() // settings.jobs_at_once)}"]
     return [*overrides_of(marker, root), *share, *words]

@@ -11,13 +11,15 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any
 
 from blueprint_tune.errors import BlueprintTuneError, ConfigError, StorageError
 from blueprint_tune.service.marker import scene_of
 
 BODY_BYTES = 1 << 20
+SCENES = 10_000
+"""So many scenes may wait to be looked at."""
 _READ_S = 30.0
 """How long a client may take to send what it announced."""
 _FINALIZED = ("OBJECT_FINALIZE", "google.cloud.storage.object.v1.finalized")
@@ -49,21 +51,43 @@ def scene_of_push(body: bytes, root_uri: str, event_type: str | None = None) -> 
     return None if key is None or (kind is not None and kind not in _FINALIZED) else scene_of(key)
 
 
+class Announced:
+    """Scenes that were announced and not looked at yet, each once and not without end."""
+
+    def __init__(self) -> None:
+        self._scenes, self._lock = set[str](), Lock()
+
+    def add(self, scene_id: str) -> bool:
+        """Remember a scene; False when there are too many."""
+        with self._lock:
+            if len(self._scenes) >= SCENES and scene_id not in self._scenes:
+                return False
+            self._scenes.add(scene_id)
+            return True
+
+    def take(self) -> list[str]:
+        """All of them, sorted; they are forgotten."""
+        with self._lock:
+            scenes, self._scenes = self._scenes, set()
+        return sorted(scenes)
+
+
 @contextmanager
-def push_server(address: str, root_uri: str, told: Callable[[str], None]) -> Iterator[int]:
-    """Serve pushes on ``[HOST:]PORT`` (127.0.0.1 unless given); ``told`` gets each scene. Yields the port.
+def push_server(address: str, root_uri: str, told: Callable[[str], bool]) -> Iterator[int]:
+    """Serve pushes on ``[HOST:]PORT`` (127.0.0.1 unless given). Yields the port.
+
+    ``told`` gets each scene, and says False when it can take no more: then whoever pushed is to come again.
 
     Raises ConfigError when the address is none, or is taken.
     """
     host, _, port = address.rpartition(":")
-    if not port.isdigit() or int(port) > 65535:
+    if not port.isdecimal() or int(port) > 65535:
         raise ConfigError(f"--push-port {address}: give a port, or HOST:PORT, for example 0.0.0.0:8080.")
 
     class Handler(_Handler):
-        def announced(self, body: bytes) -> None:
+        def announced(self, body: bytes) -> bool:
             scene = scene_of_push(body, root_uri, self.headers.get("ce-type"))
-            if scene is not None:
-                told(scene)
+            return scene is None or told(scene)
 
     try:
         server = ThreadingHTTPServer((host or "127.0.0.1", int(port)), Handler)
@@ -79,22 +103,25 @@ def push_server(address: str, root_uri: str, told: Callable[[str], None]) -> Ite
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """POST anywhere: 204 when it was understood, 400 with the reason. GET /health: 200."""
+    """POST anywhere: 204 when it was understood, 400 with the reason, 503 for too many. GET /health: 200."""
 
     timeout = _READ_S
 
-    def announced(self, body: bytes) -> None:
-        """Take in a push. Raises BlueprintTuneError for one that is none."""
+    def announced(self, body: bytes) -> bool:
+        """Take in a push; False when there are too many. Raises BlueprintTuneError for one that is none."""
+        return True
 
     def do_POST(self) -> None:
         """A push."""
         length = self.headers.get("Content-Length") or ""
-        if not length.isdigit() or int(length) > BODY_BYTES:
+        if not length.isdecimal() or int(length) > BODY_BYTES:
             return self._answer(400, f"Content-Length must be a number up to {BODY_BYTES}.")
         try:
-            self.announced(self.rfile.read(int(length)))
+            taken = self.announced(self.rfile.read(int(length)))
         except BlueprintTuneError as error:
             return self._answer(400, str(error))
+        if not taken:
+            return self._answer(503, "Too many scenes wait to be looked at. Push again later.")
         return self._answer(204, "")
 
     def do_GET(self) -> None:

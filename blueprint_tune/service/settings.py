@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -93,20 +93,43 @@ def check_overrides(words: Sequence[str]) -> None:
 
 @dataclass(frozen=True)
 class Place:
-    """Where packages come from and results go, and where this watcher keeps its experiments."""
+    """Where packages come from and results go, and where this watcher keeps its experiments.
+
+    ``claims`` is the same root, asked with less patience: a heartbeat that waits for an answer longer than
+    others wait for the heartbeat helps nobody.
+    """
 
     root: StoragePath
+    claims: StoragePath
     output_dir: Path
 
 
-def read_place(words: Sequence[str]) -> Place:
-    """What overrides that :func:`check_overrides` let pass say about storage and output folder."""
+def read_place(words: Sequence[str], lease_s: float) -> Place:
+    """What overrides that :func:`check_overrides` let pass say about storage and output folder.
+
+    Raises ConfigError and StorageError for what no storage or folder can be.
+    """
     tree = load(_common(words)).tree
     try:
         storage = TypeAdapter(StorageConfig).validate_python(tree["storage"])
     except ValidationError as error:
         raise ConfigError(join_problems(_sentences(error, {}, "storage."))) from error
-    return Place(open_root(storage), Path(str(tree["output_dir"])).expanduser().absolute())
+    most = lease_s / 6
+    hurried = replace(
+        storage, timeout_s=_at_most(storage.timeout_s, most), retry_s=_at_most(storage.retry_s, most)
+    )
+    return Place(open_root(storage), open_root(hurried), _folder(str(tree["output_dir"])))
+
+
+def _at_most(value: float | None, most: float) -> float:
+    return most if value is None else min(value, most)
+
+
+def _folder(text: str) -> Path:
+    try:
+        return Path(text).expanduser().absolute()
+    except RuntimeError as error:  # ~nobody
+        raise ConfigError(f"output_dir={text}: {error}") from error
 
 
 def _common(words: Sequence[str]) -> list[str]:

@@ -76,7 +76,7 @@ def _told(begun: Mapping[str, Any], content: bytes | None, status: str, error: s
     document = {**begun, **_tree(content), "status": status, "error": error}
     if status == "running":
         document["started_at"] = document["started_at"] or now()
-    document["finished_at"] = None if status in _OPEN else now()
+    document["finished_at"] = None if status in _OPEN else document.get("finished_at") or now()
     return f"{json.dumps(document, indent=2, allow_nan=False)}\n".encode()
 
 

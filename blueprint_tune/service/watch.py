@@ -6,15 +6,14 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
 
-from blueprint_tune.errors import BlueprintTuneError, ConfigError, StorageError
+from blueprint_tune.errors import BlueprintTuneError, ClaimTaken, ConfigError, StorageError
 from blueprint_tune.service.heart import Heart, Held
 from blueprint_tune.service.jobs import Ended, Job, claim, finish, give_up, hopeless, start, tend
 from blueprint_tune.service.lease import Observer
 from blueprint_tune.service.look import Look, asked_by, look, rank
 from blueprint_tune.service.marker import Marker, scenes_below
-from blueprint_tune.service.push import push_server
+from blueprint_tune.service.push import Announced, push_server
 from blueprint_tune.service.settings import Place, WatchSettings
 from blueprint_tune.tuning.signals import interrupts
 
@@ -53,15 +52,15 @@ class Watch:
         self._waiting: dict[str, Look] = {}
         self._elsewhere: dict[str, Look] = {}
         self._running: list[Job] = []
-        self._pushed: SimpleQueue[str] = SimpleQueue()
-        self._interrupted = False
+        self._pushed = Announced()
+        self._pressed = 0
         self.ended: list[Ended] = []
         self.refused: dict[str, Look] = {}
 
     @property
     def stopped(self) -> bool:
         """Whether it was told to stop."""
-        return self._interrupted
+        return self._pressed > 0
 
     def run(self) -> None:
         """Watch until it is told to stop; with ``once`` until there is nothing left to do.
@@ -73,7 +72,7 @@ class Watch:
             heart = stack.enter_context(Heart(self._settings.heartbeat_s))
             stack.enter_context(interrupts(self._interrupt))
             if self._mode.push_address is not None:
-                server = push_server(self._mode.push_address, str(self._place.root), self._pushed.put)
+                server = push_server(self._mode.push_address, str(self._place.root), self._pushed.add)
                 self._say("", f"pushes are taken on port {stack.enter_context(server)}")
             stack.callback(self._kill_all)  # only when something below was raised
             while True:
@@ -122,9 +121,7 @@ class Watch:
         self._count()
 
     def _take_pushes(self) -> None:
-        with contextlib.suppress(Empty):
-            while True:
-                self._look_at([self._pushed.get_nowait()])
+        self._look_at(self._pushed.take())
 
     def _look_at(self, scenes: Iterable[str]) -> None:
         """One scene that cannot be read stops no other; two in a row are storage's own trouble."""
@@ -169,25 +166,33 @@ class Watch:
             held = claim(self._place, found, self._settings)
             if held is not None and found.marker is not None:
                 self._retried.add(found.request)
-                self._work_on(found.marker, held, heart)
+                heart.hold(held)
+                if (job := self._work_on(found.marker, held, heart)) is not None:
+                    heart.guard(held, job.process.kill)
+                    self._running.append(job)
+                    self._say(found.scene_id, f"training; its log is {job.process.log}")
                 self._count()
 
-    def _work_on(self, marker: Marker, held: Held, heart: Heart) -> None:
-        """Start a job whose claim is ours, unless there is no sense in it."""
-        if (reason := hopeless(held, marker, self._settings)) is not None:
-            self._tell_end(give_up(self._place, held, marker, reason))
-            return
+    def _work_on(self, marker: Marker, held: Held, heart: Heart) -> Job | None:
+        """Start a job whose claim is ours, unless there is no sense in it; what fails here gives it back."""
         try:
-            job = start(self._place, held, marker, self._words, self._settings)
-        except OSError as error:
-            held.let_go()
+            if (reason := hopeless(held, marker, self._settings)) is None:
+                return start(self._place, held, marker, self._words, self._settings)
+            self._tell_end(give_up(self._place, held, marker, reason))
+        except ClaimTaken as error:
+            self._tell_end(Ended(marker.scene_id, "lost", str(error)))
+        except (OSError, StorageError) as error:
+            with contextlib.suppress(StorageError):
+                held.let_go()
+            heart.drop(held)
+            if isinstance(error, StorageError):
+                raise
             raise ConfigError(
                 f"output_dir={self._place.output_dir}: the job's log cannot be written "
                 f"({error.strerror or error}). Choose a folder you may write to: output_dir=…"
             ) from error
-        heart.hold(held)
-        self._running.append(job)
-        self._say(marker.scene_id, f"training; its log is {job.process.log}")
+        heart.drop(held)
+        return None
 
     def _tend(self, heart: Heart) -> None:
         """See to what runs, and write down what has ended."""
@@ -198,15 +203,26 @@ class Watch:
                     job.stop(None)
                 tend(job, self._settings.stop_s)
                 continue
-            try:
-                ended = finish(self._place, job, exit_status, self._settings.command is not None)
-            except StorageError as error:  # whoever takes the claim next finds what was published
-                ended = Ended(job.marker.scene_id, "lost", f"its end could not be written down: {error}")
+            if (ended := self._finished(job, exit_status)) is None:
+                continue
             heart.drop(job.held)
             self._running.remove(job)
             if ended.end in ("completed", "failed"):
                 self._cursor[job.marker.scene_id] = job.held.request
             self._tell_end(ended)
+
+    def _finished(self, job: Job, exit_status: int) -> Ended | None:
+        """How a job ended, written down; None when storage refused and is asked again at the next tick."""
+        try:
+            return finish(self._place, job, exit_status, self._settings.command is not None)
+        except StorageError as error:
+            said = f"its end could not be written down: {error}"
+            job.ended_at = job.ended_at or time.monotonic()
+            given_up = self._pressed > 1 or time.monotonic() - job.ended_at > self._settings.lease_s
+            if given_up or job.held.lost():  # whoever takes the claim next finds what was published
+                return Ended(job.marker.scene_id, "lost", said)
+            self._say(job.marker.scene_id, f"{said} Trying again.")
+            return None
 
     def _tell_end(self, ended: Ended) -> None:
         self.ended.append(ended)
@@ -227,7 +243,7 @@ class Watch:
 
     def _interrupt(self, at_once: bool) -> None:
         """The user wants it to end; in good order the first time."""
-        self._interrupted = True
+        self._pressed += 1
         for job in self._running:
             if at_once:
                 job.process.kill()

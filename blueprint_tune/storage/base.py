@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from blueprint_tune.errors import ObjectTooLarge
+from blueprint_tune.errors import ObjectTooLarge, StorageError
 
 Content = bytes | Path
 """What to store: bytes, or a local file to copy."""
@@ -32,6 +32,11 @@ class Requests:
     timeout_s: float = 60.0
     retry_s: float = 120.0
     part_mib: int = 8
+
+    def __post_init__(self) -> None:
+        """Raises StorageError for an endpoint that is no URL."""
+        if self.endpoint is not None and not self.endpoint.startswith(("http://", "https://")):
+            raise StorageError(f"storage.endpoint={self.endpoint} must begin with http:// or https://.")
 
 
 def is_plain(path: str) -> bool:

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from blueprint_tune.errors import ClaimTaken, ObjectNotFound, StorageError
-from blueprint_tune.storage.base import Content, Store
+from blueprint_tune.storage.base import Content, Store, is_plain
 
 _STAGING = ".staging-"
 """Folders that hold objects not visible yet; never listed."""
@@ -25,13 +25,16 @@ class LocalStore(Store):
     """Objects are files below ``root``; the folder is created when something is first stored."""
 
     def __init__(self, root: Path) -> None:
-        self.root = root.expanduser().absolute()
+        try:
+            self.root = root.expanduser().absolute()
+        except RuntimeError as error:  # ~nobody
+            raise StorageError(f"{root} is no place to store in: {error} Give another folder.") from error
         self.uri = str(self.root)
 
     def check(self) -> None:
         """Whether the root, or the nearest folder above it that exists, is a folder one may write to."""
-        nearest = next(path for path in (self.root, *self.root.parents) if path.exists())
         with self._sentences("nothing can be written"):
+            nearest = next(path for path in (self.root, *self.root.parents) if path.exists())
             if not nearest.is_dir():
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(nearest))
             if not os.access(nearest, os.W_OK | os.X_OK):
@@ -49,22 +52,22 @@ class LocalStore(Store):
             return (self.root / key).is_file()
 
     def keys(self, prefix: str) -> list[str]:
-        """Keys of all files below the folder ``prefix``; none when it does not exist."""
+        """Keys of all files below the folder ``prefix`` that a path can name; none when it does not exist."""
         found = []
         with self._sentences(f"'{prefix}' cannot be listed"):
             for folder, folders, files in os.walk(self.root / prefix, onerror=_unless_missing):
                 folders[:] = [name for name in folders if not name.startswith(_STAGING)]
                 found += [(Path(folder) / name).relative_to(self.root).as_posix() for name in files]
-        return sorted(found)
+        return sorted(name for name in found if is_plain(name))
 
     def folders(self, prefix: str) -> list[str]:
-        """Names of the folders right below the folder ``prefix``; none when it does not exist."""
+        """Names of the folders right below the folder ``prefix`` that a path can name; none without it."""
         with self._sentences(f"'{prefix}' cannot be listed"):
             try:
                 found = [entry.name for entry in os.scandir(self.root / prefix) if entry.is_dir()]
             except FileNotFoundError:
                 return []
-        return sorted(name for name in found if not name.startswith(_STAGING))
+        return sorted(name for name in found if is_plain(name) and not name.startswith(_STAGING))
 
     def put_all(self, objects: Sequence[tuple[str, Content]], withdraw: Sequence[str] = ()) -> None:
         """Write everything to a staging folder, then move it into place one object after the other."""
@@ -111,7 +114,8 @@ class LocalStore(Store):
             target.parent.mkdir(parents=True, exist_ok=True)
             folder = os.open(target.parent, os.O_RDONLY)
         try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
+            with self._sentences(f"'{key}' cannot be updated"):
+                fcntl.flock(folder, fcntl.LOCK_EX)
             self.put_all([(key, change(self.read(key) if self.exists(key) else None))])
         finally:
             os.close(folder)

@@ -123,6 +123,7 @@ def test_several_broken_rules_come_together(config: ExperimentConfig) -> None:
         (["storage.kind=local", "storage.root=s3://b/p"], "needs: a folder"),
         (["storage.root=ftp://host/x"], "Give a folder, gs://bucket/prefix or s3://bucket/prefix"),
         (["storage=gcs"], "storage.root has no value yet"),
+        (["storage.endpoint=localhost:9000"], "localhost:9000 must begin with http:// or https://"),
     ],
 )
 def test_a_root_that_is_not_what_the_storage_file_says(words: list[str], said: str) -> None:

@@ -13,10 +13,10 @@ import yaml
 
 import blueprint_tune
 from blueprint_tune.config.identity import task_digest
+from blueprint_tune.config.schema import StorageConfig
 from blueprint_tune.evaluation.statistics import wilson_interval
 from blueprint_tune.export.checksums import CHECKSUMS, checksums_text
 from blueprint_tune.registry.published import Published, find
-from blueprint_tune.storage.path import open_path
 
 SCENE, POLICY, ROBOT, FIRST = "kitchen_001", "dexterous_pick_place", "franka", "first"
 RUN = [
@@ -75,7 +75,7 @@ def publish(store: Path) -> Publish:
         digest = _ask(root / "jobs" / name / "config/experiment.yaml", settings or {})
         _change(root / "evaluations" / f"eval_{name}" / "eval_config.json", job_id=name, task_digest=digest)
         _index(root / ".rl_training_complete", name, robot, successes, 20 * len(seeds))
-        return find(name, open_path(str(store)))
+        return find(name, StorageConfig(None, str(store)))
 
     return make
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ import pytest
 from blueprint_tune import cli
 from blueprint_tune.config import paths
 from blueprint_tune.config.evaluation_schema import GatesConfig
+from blueprint_tune.config.schema import StorageConfig
 from blueprint_tune.registry.champions import log
 from blueprint_tune.registry.promote import promote
 from blueprint_tune.registry.published import Published, find
@@ -54,7 +56,7 @@ def test_racing_promotions_in_a_bucket_leave_one_champion(in_bucket: StoragePath
     start = Barrier(len(NAMES))
 
     def race(name: str) -> int:
-        policy = find(name, in_bucket)
+        policy = find(name, StorageConfig(None, str(in_bucket)))
         start.wait()
         decision = promote(policy, GatesConfig()).decision
         assert decision is not None
@@ -85,3 +87,30 @@ def test_the_verbs_read_a_bucket(
     with pytest.raises(SystemExit) as left:
         cli.main(["promote", "weak", f"storage.root={in_bucket}"])
     assert left.value.code == 1
+
+
+def test_a_bucket_is_asked_as_the_settings_say(
+    in_bucket: StoragePath,
+    server: Bucket,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("STORAGE_EMULATOR_HOST", "AWS_ENDPOINT_URL"):  # the environment leads nowhere
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    endpoint = f"storage.endpoint={server.requests().endpoint}"
+    address = f"{in_bucket}/scenes/kitchen_001/rl_training/policies/good"
+    assert cli.main(["list", str(in_bucket), endpoint]) == 0
+    assert cli.main(["promote", address, endpoint]) == 0
+    made = tmp_path / "made"
+    made.mkdir()
+    (made / "result.json").write_text(json.dumps({"published": {"policy": address}}))
+    storage = {"root": "elsewhere", "endpoint": server.requests().endpoint, "retry_s": 1.5}
+    (made / "experiment.yaml").write_text(json.dumps({"config": {"storage": storage}}))
+    assert cli.main(["show", str(made)]) == 0
+    assert "this one, since decision 1" in capsys.readouterr().out
+    began = time.monotonic()
+    assert cli.main(["show", str(made), "storage.endpoint=http://127.0.0.1:9", "storage.retry_s=0.2"]) == 2
+    assert "Is the endpoint right?" in " ".join(capsys.readouterr().err.split())
+    assert time.monotonic() - began < 20

@@ -143,6 +143,75 @@ def test_mistakes_are_sentences(
     assert sorted(store.rglob("*")) == before
 
 
+@pytest.mark.parametrize("damage", ["{", '{"policies": {"x": {}}}', '{"policies": {"x": 3}}', None])
+def test_a_damaged_index_hides_no_other(
+    store: Path, damage: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = store / "scenes/a_scene/rl_training/.rl_training_complete"
+    other.parent.mkdir(parents=True)
+    if damage is None:
+        other.mkdir()  # a folder in its place
+    else:
+        other.write_text(damage)
+    (store / "scenes/not a scene").mkdir()
+    assert run("list", str(store)) == 0
+    said = " ".join(said_by(capsys).split())
+    assert f"  {FIRST}"[2:] in said and "a_scene/rl_training/.rl_training_complete" in said
+    assert run("list", str(store), "--json") == 0
+    printed = capsys.readouterr()
+    assert [row["name"] for row in json.loads(printed.out)] == [FIRST]
+    assert "a_scene" in printed.err
+    assert run("show", FIRST, f"storage.root={store}") == 0
+    capsys.readouterr()
+    assert run("show", "x", f"storage.root={store}") == 2
+    assert "It may be in what cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"success_rate_95ci": None}, {"success_rate_95ci": [0.1, None]}, {"success_rate_95ci": [0.1]},
+        {"success_rate": "much"}, {"success_rate": True}, {"robot_type": "../x"}, {"policy_id": []},
+    ],
+)  # fmt: skip
+def test_a_damaged_entry_hides_no_other(
+    store: Path, publish: Publish, entry: dict[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish("good", 90)
+    marker = store / "scenes" / SCENE / "rl_training/.rl_training_complete"
+    tree = json.loads(marker.read_text())
+    tree["policies"][FIRST] |= entry
+    marker.write_text(json.dumps(tree))
+    assert run("list", str(store)) == 0
+    said = " ".join(said_by(capsys).split())
+    assert "good 0.90" in said and f"the entry of '{FIRST}'" in said
+    assert run("promote", "good", f"storage.root={store}") == 0
+    assert run("show", str(store / "scenes" / SCENE / "rl_training/policies/good")) == 0
+    capsys.readouterr()
+    assert run("show", str(store / "scenes" / SCENE / f"rl_training/policies/{FIRST}")) == 2
+    assert f"the entry of '{FIRST}'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("list", "~nosuchuser/x"), "~nosuchuser/x is no place to store in"),
+        (("show", "~nosuchuser/x"), "neither an experiment here nor"),
+        (("show", "a" * 300), "cannot name a folder in storage"),
+        (("show", "a" * 300 + "/b"), "neither an experiment here nor"),
+        (("show", "a\0/b"), "neither an experiment here nor"),
+        (("list", "store", "bogus=1"), "only settings of storage and evaluation matter here"),
+        (("list", "s3://bkt/x", "storage.endpoint=localhost:9000"), "must begin with http:// or https://"),
+    ],
+)
+def test_other_verbs_mistakes_are_sentences(
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...], said: str
+) -> None:
+    assert run(*words) == 2
+    error = capsys.readouterr().err
+    assert said in " ".join(error.split()) and "Traceback" not in error
+
+
 def test_an_unpublished_experiment_says_how_to_go_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 
 from blueprint_tune.config.evaluation_schema import GatesConfig
 from blueprint_tune.config.identity import task_digest
+from blueprint_tune.config.schema import StorageConfig
 from blueprint_tune.config.validate import to_config
 from blueprint_tune.errors import ConfigError, StorageError
 from blueprint_tune.registry.champions import current, log
@@ -92,7 +93,7 @@ def test_a_dry_run_records_nothing(store: Path, publish: Publish) -> None:
 
 def test_the_champion_needs_no_second_decision(store: Path, publish: Publish) -> None:
     promote(publish(FIRST, 70), GATES)
-    again = promote(find(FIRST, open_path(str(store))), GATES)
+    again = promote(find(FIRST, StorageConfig(None, str(store))), GATES)
     assert again.decision is None and again.champion is not None
     assert log(open_path(str(store)), SCENE, POLICY, ROBOT).state()[0] == 1
 
@@ -197,11 +198,11 @@ def test_paths_in_the_index_lead_nowhere_else(store: Path, publish: Publish, ent
     tree["policies"][FIRST] |= entry
     marker.write_text(json.dumps(tree))
     with pytest.raises(StorageError, match="cannot name a folder in storage"):
-        promote(find(FIRST, open_path(str(store))), GATES)
+        promote(find(FIRST, StorageConfig(None, str(store))), GATES)
     tree["policies"]["../up"] = tree["policies"].pop(FIRST)
     marker.write_text(json.dumps(tree))
     with pytest.raises(StorageError, match="cannot name a folder"):
-        find(FIRST, open_path(str(store)))
+        find(FIRST, StorageConfig(None, str(store)))
 
 
 def test_a_baseline_is_needed_before_there_is_a_champion(
@@ -238,10 +239,10 @@ from blueprint_tune.config.evaluation_schema import GatesConfig
 from blueprint_tune.config.identity import task_digest
 from blueprint_tune.config.validate import to_config
 from blueprint_tune.registry.promote import promote
+from blueprint_tune.config.schema import StorageConfig
 from blueprint_tune.registry.published import find
-from blueprint_tune.storage.path import open_path
 store, name = sys.argv[1:]
-policy = find(name, open_path(store))
+policy = find(name, StorageConfig(None, store))
 Path(store, name + ".ready").touch()
 while not Path(store, "go").exists():
     time.sleep(0.001)
@@ -302,7 +303,9 @@ def test_a_run_is_compared_with_the_champion_and_may_be_promoted(
     assert sum(row["success"] for row in found["episodes"]) == 70 and len(found["episodes"]) == 100
     assert incumbent(cfg, "another scene") is None
     publish("tie", 71)
-    assert promote_published(cfg, str(find("tie", open_path(str(store))).bundle)).startswith("Not promoted")
+    assert promote_published(cfg, str(find("tie", StorageConfig(None, str(store))).bundle)).startswith(
+        "Not promoted"
+    )
     assert promote_published(cfg, f"{store}/scenes/{SCENE}/rl_training/policies/gone").startswith(
         "Not promoted: "
     )

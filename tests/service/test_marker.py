@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -8,6 +9,8 @@ from hypothesis import strategies as st
 
 from blueprint_tune.errors import StorageError, TaskPackageError
 from blueprint_tune.service.marker import marker_key, parse_marker, request_of, scene_of, scenes_below
+from blueprint_tune.service.overrides import command_of
+from blueprint_tune.service.settings import read_settings
 from blueprint_tune.storage.path import StoragePath
 
 SPECIFIED = {
@@ -137,11 +140,29 @@ def test_scenes_are_listed_and_bad_ones_told(root: StoragePath) -> None:
     assert "-bad" in refused[0]
 
 
+def test_a_scene_that_no_path_can_name_stops_no_other(root: StoragePath, tmp_path: Path) -> None:
+    (root / "scenes/a/isaac_lab/.isaac_lab_complete").write_bytes(b"{}")
+    (tmp_path / "store/scenes/a\\b/isaac_lab").mkdir(parents=True)
+    assert scenes_below(root) == (["a"], [])
+
+
+def test_a_job_told_its_cpus_gets_no_other_share(root: StoragePath) -> None:
+    marker = parse_marker("a", b"{}")
+    settings, _ = read_settings(["watch.jobs_at_once=2"])
+    assert any(word.startswith("cluster.") for word in command_of(marker, root, [], settings))
+    words = command_of(marker, root, ["++cluster.num_cpus=1"], settings)
+    assert [word for word in words if "cluster" in word] == ["++cluster.num_cpus=1"]
+
+
 def test_a_request_is_the_content_and_the_question() -> None:
     marker, other = parse_marker("a", b"{}"), parse_marker("a", b"{ }")
     asked = request_of(marker, ["preset=quick"])
     assert asked == request_of(
         marker, ["preset=quick", "output_dir=x", "cluster.num_cpus=2", "storage.root=y"]
+    )
+    assert asked == request_of(
+        marker,
+        ["preset=quick", "++output_dir=x", "++cluster.num_cpus=2", "++storage.root=y", "+logger=wandb"],
     )
     assert asked != request_of(marker, ["preset=full"])
     assert asked != request_of(other, ["preset=quick"])

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import socket
 import urllib.error
 import urllib.request
 from typing import Any
@@ -12,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from blueprint_tune.errors import ConfigError, StorageError
-from blueprint_tune.service.push import push_server, scene_of_push
+from blueprint_tune.service.push import SCENES, Announced, push_server, scene_of_push
 
 ROOT = "gs://bucket"
 NAME = "scenes/kitchen_001/isaac_lab/.isaac_lab_complete"
@@ -116,22 +117,37 @@ def post(port: int, body: bytes, **headers: str) -> tuple[int, str]:
 
 
 def test_the_server_passes_scenes_on_and_answers() -> None:
-    told: list[str] = []
-    with push_server("0", ROOT, told.append) as port:
+    told = Announced()
+    with push_server("0", ROOT, told.add) as port:
         assert post(port, json.dumps(envelope(OBJECT)).encode()) == (204, "")
         assert post(port, json.dumps({**OBJECT, "name": "x"}).encode()) == (204, "")
         assert post(port, b"{")[0] == 400
         status, reason = post(port, json.dumps({**OBJECT, "name": NAME.replace("kitchen", "..")}).encode())
         assert (status, "cannot name a folder" in reason) == (400, True)
-        assert post(port, b" " * ((1 << 20) + 1))[0] == 400
+        for length in ("", "x", "²", (1 << 20) + 1):
+            with socket.create_connection(("127.0.0.1", port), timeout=10) as raw:
+                raw.sendall(f"POST / HTTP/1.0\r\nContent-Length: {length}\r\n\r\n".encode("latin-1"))
+                assert b" 400 " in raw.recv(100)
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=10) as answer:
             assert json.loads(answer.read()) == {"status": "healthy"}
-        with pytest.raises(ConfigError, match="Choose another"), push_server(str(port), ROOT, told.append):
+        with pytest.raises(ConfigError, match="Choose another"), push_server(str(port), ROOT, told.add):
             pass
-    assert told == ["kitchen_001"]
+    assert told.take() == ["kitchen_001"]
+    assert told.take() == []
 
 
-@pytest.mark.parametrize("address", ["", "x", "host:", "1.5", "70000"])
+@pytest.mark.parametrize("address", ["", "x", "host:", "1.5", "70000", "²"])
 def test_an_address_that_is_none_is_refused(address: str) -> None:
-    with pytest.raises(ConfigError, match="HOST:PORT"), push_server(address, ROOT, print):
+    with pytest.raises(ConfigError, match="HOST:PORT"), push_server(address, ROOT, bool):
         pass
+
+
+def test_a_scene_is_remembered_once_and_not_without_end() -> None:
+    told = Announced()
+    for number in range(SCENES):
+        assert told.add(f"s{number:05}")
+        assert told.add(f"s{number:05}")
+    with push_server("0", ROOT, told.add) as port:
+        assert post(port, json.dumps(OBJECT).encode())[0] == 503
+        assert told.take() == [f"s{number:05}" for number in range(SCENES)]
+        assert post(port, json.dumps(OBJECT).encode())[0] == 204

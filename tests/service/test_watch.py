@@ -20,6 +20,7 @@ from blueprint_tune.service.command import run
 from blueprint_tune.service.lease import claim_path, read_claim, take
 from blueprint_tune.service.settings import Place, WatchSettings
 from blueprint_tune.service.watch import Mode, Watch, failure, overview
+from blueprint_tune.storage.local import LocalStore
 from blueprint_tune.storage.path import StoragePath
 
 SETTINGS = WatchSettings(
@@ -50,7 +51,7 @@ def once(root: StoragePath, tmp_path: Path) -> Callable[..., Watch]:
     """once(*words, retry_failed=…, **settings) -> a watcher that has dealt with what is there."""
 
     def watch(*words: str, retry_failed: bool = False, **changes: Any) -> Watch:
-        place, settings = Place(root, tmp_path / "out"), replace(SETTINGS, **changes)
+        place, settings = Place(root, root, tmp_path / "out"), replace(SETTINGS, **changes)
         watch = Watch(place, settings, words, Mode(once=True, retry_failed=retry_failed), lambda *_: None)
         watch.run()
         return watch
@@ -172,7 +173,7 @@ def test_a_job_that_watchers_keep_dying_over_has_failed(
     once: Callable[..., Watch], put: Put, root: StoragePath, statuses: Statuses, tmp_path: Path
 ) -> None:
     put("a")
-    (found,) = overview(Place(root, tmp_path), SETTINGS, [])
+    (found,) = overview(Place(root, root, tmp_path), SETTINGS, [])
     path = claim_path(root, "a")
     for _ in range(3):
         take(path, read_claim(path), found.request)  # and never heard of again
@@ -343,12 +344,26 @@ def test_a_dry_run_lists_and_writes_nothing(
         (["presett=quick"], "preset"),
         (["preset=quik"], "quick"),
         (["storage.root="], "storage.root"),
+        (["storage.root='~nosuchuser/x'"], "no place to store in"),
+        (["output_dir='~nosuchuser/x'"], "output_dir=~nosuchuser/x"),
+        (["storage.root=s3://bkt", "storage.endpoint=localhost:9000"], "must begin with http"),
+        (["--once", "--push-port=²"], "HOST:PORT"),
     ],
 )
 def test_mistakes_are_said_before_anything_is_watched(words: list[str], sentence: str) -> None:
     with pytest.raises(BlueprintTuneError, match=sentence):
         run(words)
     assert list(Path().iterdir()) == []
+
+
+def test_claims_are_asked_for_with_less_patience_than_a_lease() -> None:
+    from blueprint_tune.service.settings import read_place
+    from blueprint_tune.storage.bucket import BucketStore
+
+    place = read_place(["storage.root=s3://bkt/x", "storage.timeout_s=7"], 120.0)
+    assert str(place.claims) == str(place.root) == "s3://bkt/x"
+    found = [p.store.requests for p in (place.root, place.claims) if isinstance(p.store, BucketStore)]
+    assert [(asked.timeout_s, asked.retry_s) for asked in found] == [(7.0, 120.0), (7.0, 20.0)]
 
 
 def test_a_users_own_watch_file_sets_single_values(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -391,3 +406,95 @@ def test_a_scene_that_cannot_be_read_stops_no_other(
     (tmp_path / "store/scenes/aa/isaac_lab/.isaac_lab_complete").mkdir(parents=True)
     with pytest.raises(StorageError, match="cannot be read"):
         once()
+
+
+class Cut(LocalStore):
+    """Storage that can be cut off: nothing is written, and looking for scenes waits."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.off, self.back = threading.Event(), threading.Event()
+
+    def folders(self, prefix: str) -> list[str]:
+        if self.off.is_set():
+            self.back.wait(60)
+        return super().folders(prefix)
+
+    def update(self, key: str, change: Callable[[bytes | None], bytes]) -> None:
+        if self.off.is_set():
+            raise StorageError("cut off")
+        super().update(key, change)
+
+
+def test_a_job_is_dead_before_another_watcher_begins_it_though_its_own_waits_for_storage(
+    once: Callable[..., Watch], put: Put, tmp_path: Path
+) -> None:
+    put("a")
+    script = (
+        "if test -e pid; then kill -0 $(cat pid) && touch both; touch took; else echo $$ > pid; sleep 60; fi"
+    )
+    store = Cut(tmp_path / "store")
+    cut, settings = StoragePath(store, ""), replace(SETTINGS, command=["sh", "-c", script])
+    watch = Watch(Place(cut, cut, tmp_path / "cut"), settings, [], Mode(), lambda *_: None)
+    stuck = threading.Thread(target=watch.run)
+    stuck.start()
+    until(lambda: Path("pid").exists() and Path("pid").read_text())
+    store.off.set()
+    try:
+        assert ends(once(command=settings.command)) == [("a", "completed")]
+    finally:
+        watch._pressed = 1
+        store.off.clear()
+        store.back.set()
+        stuck.join(60)
+    assert Path("took").exists()
+    assert not Path("both").exists()
+    assert ends(watch) == [("a", "lost")]
+
+
+class Refusing(LocalStore):
+    """Refuses the next writes of what ends like ``what``."""
+
+    what, times = "", 0
+
+    def update(self, key: str, change: Callable[[bytes | None], bytes]) -> None:
+        if self.times and self.what and key.endswith(self.what):
+            self.times -= 1
+            raise StorageError(f"{key} is refused")
+        super().update(key, change)
+
+
+def test_what_cannot_be_begun_is_given_back_and_counts_for_nobody(put: Put, tmp_path: Path) -> None:
+    put("a")
+    store = Refusing(tmp_path / "store")
+    root, store.what, store.times = StoragePath(store, ""), "job_status.json", 1
+    for _ in range(2):
+        watch = Watch(Place(root, root, tmp_path / "out"), SETTINGS, [], Mode(once=True), lambda *_: None)
+        if store.times:
+            with pytest.raises(StorageError, match="is refused"):
+                watch.run()
+            claim = read_claim(claim_path(root, "a")).claim
+            assert claim is not None
+            assert (claim.holder, claim.attempts) == (None, 0)
+        else:
+            watch.run()
+    assert ends(watch) == [("a", "completed")]
+
+
+def test_an_end_that_cannot_be_written_down_is_written_down_later(
+    put: Put, tmp_path: Path, statuses: Statuses
+) -> None:
+    put("a")
+    store = Refusing(tmp_path / "store")
+    root, store.what = StoragePath(store, ""), "job_status.json"
+
+    def say(scene: str, text: str) -> None:
+        if text.startswith("training"):
+            store.times = 2
+
+    watch = Watch(Place(root, root, tmp_path / "out"), SETTINGS, [], Mode(once=True), say)
+    watch.run()
+    assert ends(watch) == [("a", "completed")]
+    assert store.times == 0
+    assert ran() == ["a"]
+    assert [status["status"] for status in statuses("a").values()] == ["completed"]

@@ -73,6 +73,29 @@ def test_folders_are_listed_without_what_they_hold(storage: StoragePath) -> None
     assert (storage / "nothing").folders() == []
 
 
+def test_what_no_path_can_name_is_not_listed(storage: StoragePath) -> None:
+    (storage / "a/b").write_bytes(b"")
+    odd = ("a\\b/c", "a/x\\y")
+    if isinstance(storage.store, local.LocalStore):  # no store takes such a key; somebody else made it
+        for name in odd:
+            (storage.store.root / name).parent.mkdir(exist_ok=True)
+            (storage.store.root / name).write_bytes(b"")
+    else:
+        storage.store.put_all([(f"{storage.key}/{name}", b"") for name in odd])
+    assert storage.folders() == ["a"]
+    assert storage.walk() == ["a/b"]
+    assert (storage / "a").walk() == ["b"]
+
+
+def test_a_lock_that_is_refused_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(local.fcntl, "flock", refuse)  # as a network's file system may
+    with pytest.raises(StorageError, match="'a/b' cannot be updated: No locks available"):
+        (local_root(tmp_path) / "a/b").update(lambda _: b"")
+
+
 def test_of_many_that_create_one_object_one_succeeds(storage: StoragePath) -> None:
     won: list[int] = []
     start = threading.Barrier(8)
@@ -207,6 +230,11 @@ def test_what_is_no_place_to_store_in(uri: str) -> None:
     with pytest.raises(StorageError, match=r"Give .*bucket/prefix") as caught:
         open_path(uri)
     assert "secret" not in str(caught.value)
+
+
+def test_somebody_who_is_not_there_has_no_home_folder() -> None:
+    with pytest.raises(StorageError, match="~nosuchuser/x is no place to store in"):
+        open_path("~nosuchuser/x")
 
 
 @pytest.mark.parametrize("root", ["", "  ", "a\0b"])
