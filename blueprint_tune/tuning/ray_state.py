@@ -7,6 +7,7 @@ into one file as soon as it is staged, and :func:`mend` hands that to Ray before
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import zipfile
@@ -33,12 +34,14 @@ class RayState(tune.Callback):
         self._last: dict[str, int] = {}
 
     def on_step_end(self, iteration: int, trials: Sequence[Any], **info: Any) -> None:
-        """Keep what the step has staged."""
-        self._keep(trials)
+        """Keep what the step has staged; a copy that cannot be written ends no search."""
+        with contextlib.suppress(OSError):
+            self._keep(trials)
 
     def on_experiment_end(self, trials: Sequence[Any], **info: Any) -> None:
         """Keep the last record, which follows the last step."""
-        self._keep(trials)
+        with contextlib.suppress(OSError):
+            self._keep(trials)
 
     def _keep(self, trials: Sequence[Any]) -> None:
         if not trials:

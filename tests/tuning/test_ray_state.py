@@ -83,6 +83,16 @@ def test_what_ray_is_still_writing_is_not_kept(trials: Path, staging: Path) -> N
     assert names(trials) == {KEPT}
 
 
+def test_a_copy_that_cannot_be_written_ends_no_search(trials: Path, staging: Path) -> None:
+    write(staging, experiment_state__1=STATE)
+    trials.rmdir()
+    state = RayState(trials)
+    step(state, staging)
+    trials.mkdir()
+    step(state, staging)
+    assert names(trials) == {KEPT}, "tried again"
+
+
 def test_without_a_kept_record_whole_files_stay(trials: Path) -> None:
     write(trials, experiment_state__1=STATE, basic__variant__state__1="{}")
     mend(trials)
