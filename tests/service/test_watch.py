@@ -430,9 +430,8 @@ def test_a_job_is_dead_before_another_watcher_begins_it_though_its_own_waits_for
     once: Callable[..., Watch], put: Put, tmp_path: Path
 ) -> None:
     put("a")
-    script = (
-        "if test -e pid; then kill -0 $(cat pid) && touch both; touch took; else echo $$ > pid; sleep 60; fi"
-    )
+    alive = "grep -qs '^State:.[^Z]' /proc/$(cat pid)/status"  # what is dead may wait to be buried
+    script = f"if test -e pid; then {alive} && touch both; touch took; else echo $$ > pid; sleep 60; fi"
     store = Cut(tmp_path / "store")
     cut, settings = StoragePath(store, ""), replace(SETTINGS, command=["sh", "-c", script])
     watch = Watch(Place(cut, cut, tmp_path / "cut"), settings, [], Mode(), lambda *_: None)
