@@ -22,6 +22,7 @@ COMMANDS = {
     "storage": "break uploads into emulated buckets a thousand times, and let claims race",
     "search": "a sweep of half an hour against the default settings, both on fresh seeds",
     "readme": "put the measured table into README.md",
+    "isaaclab": "the backend isaaclab on Isaac Lab itself, and beside MuJoCo (scripts/test-gpu isaaclab)",
     "policies": "write docs/policies.md: pictures, roles, success, rewards and learning curves",
 }
 
