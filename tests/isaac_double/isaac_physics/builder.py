@@ -54,6 +54,7 @@ class Built:
 def build(stage: Usd.Stage, dt_s: float, gravity: Any, material: Any) -> Built:
     """Everything on the stage that collides or moves; ``material`` is the scene's default."""
     spec = mujoco.MjSpec()
+    spec.compiler.degree = False
     spec.option.timestep, spec.option.gravity = dt_s, gravity
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     spec.option.cone, spec.option.impratio = mujoco.mjtCone.mjCONE_ELLIPTIC, 10.0
@@ -74,9 +75,14 @@ def build(stage: Usd.Stage, dt_s: float, gravity: Any, material: Any) -> Built:
 
 def _add_ground(built: Built, stage: Usd.Stage) -> None:
     for prim in stage.GetPrimAtPath("/World").GetChildren():
-        if prim.GetCustomDataByKey("ground"):
+        if (friction := prim.GetCustomDataByKey("ground_friction")) is not None:
             built.spec.worldbody.add_geom(
-                name=str(prim.GetPath()), type=mujoco.mjtGeom.mjGEOM_PLANE, size=[0, 0, 1], **CONTACT, **THING
+                name=str(prim.GetPath()),
+                type=mujoco.mjtGeom.mjGEOM_PLANE,
+                size=[0, 0, 1],
+                friction=[friction, *TORSION_ROLLING],
+                **CONTACT,
+                **THING,
             )
         elif below(
             str(prim.GetPath()), lambda p: p.HasAPI(UsdPhysics.CollisionAPI)

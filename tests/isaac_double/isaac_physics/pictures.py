@@ -16,6 +16,7 @@ SKY = np.array([135, 160, 190], dtype=np.float64)
 
 def picture(world: World, eye: Tensor, at: Tensor, width: int, height: int, angle_rad: float) -> Tensor:
     """(height, width, 3) uint8 of the environment nearest to what is looked at."""
+    world.redo_kinematics()
     env = int((world.origins - at).norm(dim=1).argmin())
     model, data = world.batch.get_model(env), world.batch.get_data(env)
     origin = (eye.double() - world.origins[env]).numpy()

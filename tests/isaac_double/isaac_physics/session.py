@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import torch
-from pxr import Usd, UsdGeom
-
 if TYPE_CHECKING:
+    from pxr import Usd
+    from torch import Tensor
+
     from isaac_physics.world import World
 
 ENV_NS = "/World/envs"
@@ -30,12 +30,14 @@ class Session:
     simulation: Any = None
     stage: Usd.Stage | None = None
     num_envs: int = 1
-    env_origins: torch.Tensor = field(default_factory=lambda: torch.zeros(1, 3))
+    env_origins: Tensor | None = None
     things: list[Any] = field(default_factory=list)
     world: World | None = None
 
     def new_stage(self) -> Usd.Stage:
         """An empty stage, z up, with the first environment."""
+        from pxr import Usd, UsdGeom  # the app can be launched without
+
         self.stage = Usd.Stage.CreateInMemory()
         UsdGeom.SetStageUpAxis(self.stage, UsdGeom.Tokens.z)
         UsdGeom.SetStageMetersPerUnit(self.stage, 1.0)
@@ -45,7 +47,7 @@ class Session:
     def clear(self) -> None:
         """Forget the simulation, not the stage."""
         self.simulation, self.world, self.things = None, None, []
-        self.num_envs, self.env_origins = 1, torch.zeros(1, 3)
+        self.num_envs, self.env_origins = 1, None
 
 
 current = Session()

@@ -14,7 +14,11 @@ from isaac_physics.stage import attribute, is_body
 
 Floats = NDArray[np.float64]
 KINDS = mujoco.mjtGeom
-TO_Z = {"X": Gf.Rotation(Gf.Vec3d(0, 1, 0), 90), "Y": Gf.Rotation(Gf.Vec3d(1, 0, 0), -90), "Z": Gf.Rotation()}
+TO_Z = {
+    "X": Gf.Rotation(Gf.Vec3d(0, 1, 0), 90),
+    "Y": Gf.Rotation(Gf.Vec3d(1, 0, 0), -90),
+    "Z": Gf.Rotation(Gf.Vec3d(0, 0, 1), 0),
+}
 """Turns that bring z to an axis."""
 DENSITY = 1000.0
 """kg/m³ where a file gives no mass: PhysX's default."""

@@ -29,10 +29,10 @@ READ = ("xpos", "xquat", "xipos", "cvel", "subtree_com", "xaxis", "xanchor", "se
 class World:
     """``num_envs`` copies of a built model on a device."""
 
-    def __init__(self, built: Built, num_envs: int, origins: Tensor, device: str) -> None:
+    def __init__(self, built: Built, num_envs: int, origins: Tensor | None, device: str) -> None:
         self.model = built.spec.compile()
         self.built, self.num_envs, self.device = built, num_envs, device
-        self.origins = origins.double().cpu()
+        self.origins = torch.zeros(num_envs, 3).double() if origins is None else origins.double().cpu()
         self.batch = Batch(self.model, num_envs, THREADS, persistent=True)
         self._state = {name: self.batch.bind(name) for name in STATE}
         self._mocap = {name: self.batch.bind(name) for name in MOCAP if self.model.nmocap}
@@ -45,7 +45,7 @@ class World:
 
     def step(self) -> None:
         """One physics step; contact forces are those of this step until the next."""
-        self._redo_kinematics()
+        self.redo_kinematics()
         self.batch.step(nstep=1, stage=VELOCITY_STAGE)
         self._forces = self._read("sensordata")
 
@@ -54,7 +54,8 @@ class World:
         self._moved[envs] = True
         self._state["qacc_warmstart"][envs] = 0.0
 
-    def _redo_kinematics(self) -> None:
+    def redo_kinematics(self) -> None:
+        """Let poses and velocities follow from what was written."""
         if self._moved.any():
             self.batch.forward(np.flatnonzero(self._moved).astype(np.int32), VELOCITY_STAGE)
             self._moved[:] = False
@@ -64,7 +65,7 @@ class World:
         return torch.tensor(self.batch.bind(name))
 
     def _fresh(self, name: str) -> Tensor:
-        self._redo_kinematics()
+        self.redo_kinematics()
         return self._read(name)
 
     def _out(self, values: Tensor) -> Tensor:

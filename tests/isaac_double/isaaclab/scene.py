@@ -115,5 +115,5 @@ def _make(name: str, cfg: Any) -> Any:
     elif cfg.spawn is not None:
         prim = stage.define(cfg.prim_path, "Xform", cfg.init_state.pos, cfg.init_state.rot)
         if isinstance(cfg.spawn, GroundPlaneCfg):
-            prim.SetCustomDataByKey("ground", True)
+            prim.SetCustomDataByKey("ground_friction", cfg.spawn.physics_material.dynamic_friction)
     return stage.matching(cfg.prim_path)

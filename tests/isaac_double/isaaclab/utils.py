@@ -8,6 +8,8 @@ from functools import partial
 from types import FunctionType
 from typing import Any
 
+_Missing = type(MISSING)
+
 
 def configclass(cls: type, **kwargs: Any) -> type:
     own = cls.__dict__
@@ -25,7 +27,7 @@ def configclass(cls: type, **kwargs: Any) -> type:
 
 
 def _fresh(value: Any) -> Any:
-    return value if value is MISSING or isinstance(value, type) else deepcopy(value)
+    return value if isinstance(value, type | _Missing) else deepcopy(value)
 
 
 def _own_copies(config: Any) -> None:
@@ -54,7 +56,7 @@ def _validate(self: Any) -> None:
 def _missing(config: Any, prefix: str) -> list[str]:
     found = []
     for name, value in vars(config).items():
-        if value is MISSING:
+        if isinstance(value, _Missing):  # a copied config has a copy of MISSING
             found.append(prefix + name)
         elif is_dataclass(value) and not isinstance(value, type):
             found += _missing(value, f"{prefix}{name}.")
