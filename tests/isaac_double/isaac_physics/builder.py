@@ -11,7 +11,7 @@ from pxr import Gf, Usd, UsdGeom, UsdPhysics
 
 from isaac_physics import robots
 from isaac_physics.articulation import Link, links_of
-from isaac_physics.shapes import Material, pose, shapes_of
+from isaac_physics.shapes import Floats, Material, pose, shapes_of
 from isaac_physics.stage import (
     FIRST_ENV,
     KINEMATIC,
@@ -99,9 +99,11 @@ def _add_shapes(built: Built, body: mujoco.MjsBody, prim: Usd.Prim) -> None:
     total, wanted = sum(s.mass for s in colliding), attribute(prim, "physics:mass", 0.0)
     factor = wanted / total if wanted > 0 and total > 0 else 1.0
     for shape in (*colliding, *(s for s in shapes if not s.collides)):
+        mesh = {} if shape.vertices is None else {"meshname": _add_mesh(built.spec, shape.vertices)}
         body.add_geom(
             type=shape.kind,
             size=shape.size,
+            **mesh,
             pos=shape.pos,
             quat=shape.quat,
             mass=shape.mass * factor,
@@ -112,6 +114,12 @@ def _add_shapes(built: Built, body: mujoco.MjsBody, prim: Usd.Prim) -> None:
         )
     _set_inertia(body, prim, wanted or total or 1.0, bool(colliding))
     built.materials[str(prim.GetPath())] = [shape.material for shape in colliding]
+
+
+def _add_mesh(spec: mujoco.MjSpec, vertices: Floats) -> str:
+    name = f"mesh_{len(spec.meshes)}"
+    spec.add_mesh(name=name, uservert=vertices.ravel())
+    return name
 
 
 def _set_inertia(body: mujoco.MjsBody, prim: Usd.Prim, mass: float, has_shapes: bool) -> None:

@@ -93,10 +93,10 @@ class AssetBase(Thing):
 
 
 class RigidObjectData(Buffered):
-    def __init__(self, world: World, path: str) -> None:
+    def __init__(self, root_physx_view: RigidBodyView, device: str) -> None:
         super().__init__()
-        self._world, self._body = world, np.array([world.model.body(path).id])
-        self._com = torch.from_numpy(world.model.body_ipos[self._body[0]]).float().to(world.device)
+        self._world, self._body = root_physx_view._world, np.array(root_physx_view._bodies)
+        self._com = torch.from_numpy(self._world.model.body_ipos[self._body[0]]).float().to(device)
 
     @buffered
     def root_link_pose_w(self) -> Tensor:
@@ -104,7 +104,7 @@ class RigidObjectData(Buffered):
 
     @buffered
     def root_com_vel_w(self) -> Tensor:
-        return self._world.com_velocities(self._body)[:, 0]
+        return self._world.free_velocities(self._body)[:, 0]
 
     @buffered
     def root_link_vel_w(self) -> Tensor:
@@ -137,7 +137,7 @@ class RigidObject(AssetBase):
                 f"Found an articulation root when resolving '{self.cfg.prim_path}' for rigid objects."
             )
         self._world, self._view = world, RigidBodyView(world, self._path)
-        self._data = RigidObjectData(world, self._path)
+        self._data = RigidObjectData(self._view, self.device)
 
     def reset(self, env_ids: Sequence[int] | None = None) -> None:
         """Clear external forces, of which the double has none."""
@@ -168,14 +168,15 @@ class RigidObjectCfg(AssetBaseCfg):
 
 
 class ArticulationData(Buffered):
-    def __init__(self, world: World, view: ArticulationView) -> None:
+    def __init__(self, root_physx_view: ArticulationView, device: str) -> None:
         super().__init__()
-        self._world, self._links, self._dofs = world, view._links, view._dofs
-        limits = torch.tensor(world.model.jnt_range[view._dofs], dtype=torch.float32)
-        limits[world.model.jnt_limited[view._dofs] == 0] = torch.tensor([-torch.inf, torch.inf])
-        self.joint_pos_limits = limits.expand(world.num_envs, -1, 2).clone().to(world.device)
-        self.joint_pos_target = torch.zeros(world.num_envs, len(view._dofs), device=world.device)
-        self._coms = torch.from_numpy(world.model.body_ipos[view._links]).float().to(world.device)
+        world, count = root_physx_view._world, root_physx_view.count
+        self._world, self._links, self._dofs = world, root_physx_view._links, root_physx_view._dofs
+        limits = torch.tensor(world.model.jnt_range[self._dofs], dtype=torch.float32)
+        limits[world.model.jnt_limited[self._dofs] == 0] = torch.tensor([-torch.inf, torch.inf])
+        self.joint_pos_limits = limits.expand(count, -1, 2).clone().to(device)
+        self.joint_pos_target = torch.zeros(count, len(self._dofs), device=device)
+        self._coms = torch.from_numpy(world.model.body_ipos[self._links]).float().to(device)
 
     @buffered
     def joint_pos(self) -> Tensor:
@@ -191,7 +192,7 @@ class ArticulationData(Buffered):
 
     @buffered
     def body_com_vel_w(self) -> Tensor:
-        return self._world.com_velocities(self._links)
+        return self._world.link_velocities(self._links)
 
     @buffered
     def body_com_pos_w(self) -> Tensor:
@@ -265,7 +266,7 @@ class Articulation(AssetBase):
 
     def _initialize(self, world: World) -> None:
         self._world, self._view = world, ArticulationView(world, self._path)
-        self._data = ArticulationData(world, self._view)
+        self._data = ArticulationData(self._view, self.device)
         self._check_default_positions()
 
     def _check_default_positions(self) -> None:
