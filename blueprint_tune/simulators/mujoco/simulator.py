@@ -12,6 +12,7 @@ from mujoco.batch import Batch, SimulationError
 from numpy.typing import NDArray
 from torch import Tensor
 
+from blueprint_tune.config.schema import BackendConfig
 from blueprint_tune.errors import SimulatorError
 from blueprint_tune.mdp.state import Catalog, SceneState
 from blueprint_tune.simulators.base import Simulator, Starts, Viewpoint
@@ -32,7 +33,13 @@ class MujocoSimulator(Simulator):
     """
 
     def __init__(
-        self, task: TaskSpec, catalog: Catalog, num_envs: int, num_threads: int, num_actions: int
+        self,
+        task: TaskSpec,
+        catalog: Catalog,
+        num_envs: int,
+        num_threads: int,
+        num_actions: int,
+        backend: BackendConfig,
     ) -> None:
         _keep_warnings_out_of_files()
         compiled = compile_scene(task, catalog)
