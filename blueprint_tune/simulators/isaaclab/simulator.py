@@ -208,7 +208,7 @@ class IsaacLabSimulator(Simulator):
             "body_quat": motion.quat[:, free:].clone(),
             "body_velocity": self._world.body_velocities().clone(),
             "variation": self._variation.save(),
-            "state": {name: getattr(self.state, name).clone() for name in _SAVED},
+            **{name: getattr(self.state, name).clone() for name in _SAVED},
         }
 
     def load_state(self, saved: dict[str, Any]) -> None:
@@ -219,7 +219,7 @@ class IsaacLabSimulator(Simulator):
             setattr(starts, name, values.numpy())
         self._variation.apply(np.arange(self.num_envs), starts)
         for name in _SAVED:
-            getattr(self.state, name).copy_(saved["state"][name])
+            getattr(self.state, name).copy_(saved[name])
         self._world.begin(everyone)
         self._world.put_joints(everyone, self.state.joint_pos, self.state.joint_vel)
         self._world.set_targets(self.state.joint_targets)
