@@ -39,7 +39,7 @@ def make_env(config: ExperimentConfig, num_threads: int, ranks: int = 1) -> Mani
     num_actions = len(_actions(config, torch.zeros(len(config.robot.chain), 2)).names)
     num_envs = config.backend.num_envs // ranks
     simulator = registry.make_simulator(config.backend, task, names, num_envs, num_threads, num_actions)
-    actions = _actions(config, torch.from_numpy(simulator.joint_limits).float())
+    actions = _actions(config, torch.from_numpy(simulator.joint_limits).float().to(simulator.device))
     return ManipulationEnv(task, simulator, actions, terms, num_envs * ranks)
 
 
