@@ -42,6 +42,8 @@ SAME_STARTS = (
 """Settings that two experiments share whose benchmarks play the same episodes, to the same end."""
 _NOT_OF_A_SWEEP = ("watchdog_s", "reuse_processes")
 """How trials are run, not what they are: a warm process trains exactly as a fresh one."""
+_NOT_OF_A_BACKEND = ("cameras", "start_timeout_s", "close_timeout_s")
+"""How its program runs."""
 _NOT_OF_AN_EVALUATION = ("gates", "promote")
 """What is asked of the result afterwards."""
 _LIBRARIES = (
@@ -83,6 +85,8 @@ def task_settings(config: Mapping[str, Any], scene_digest: str | None) -> dict[s
         for key, value in flat(config).items()
         if key.startswith(SAME_STARTS) and not key.startswith(("evaluation.", "scene.manifest"))
     }
+    if settings["backend.name"] != "isaaclab":
+        settings = {key: value for key, value in settings.items() if not key.startswith("robot.isaaclab.")}
     return {**settings, "robot.model": _robot_digest(settings["robot.model"]), "scene.digest": scene_digest}
 
 
@@ -147,12 +151,15 @@ def _question(config: ExperimentConfig, scene_digest: str) -> dict[str, Any]:
     """Resolved settings with files by their content instead of their path."""
     tree = {key: value for key, value in to_dict(config).items() if key not in NOT_THE_QUESTION}
     tree["sweep"] = {key: value for key, value in tree["sweep"].items() if key not in _NOT_OF_A_SWEEP}
+    tree["backend"] = {k: v for k, v in tree["backend"].items() if k not in _NOT_OF_A_BACKEND}
     evaluation = tree["evaluation"]
     tree["evaluation"] = {k: v for k, v in evaluation.items() if k not in _NOT_OF_AN_EVALUATION}
     told: dict[str, Any] = {"manifest": None, "package": None, "adaptations": []}  # the digest is of them
     tree["scene"] = {**tree["scene"], **told, "digest": scene_digest}
     robot = tree["robot"]
     robot["model"] = _robot_digest(config.robot.model)
+    if config.backend.name != "isaaclab":
+        del robot["isaaclab"]
     for gripper in filter(None, robot["grippers"].values()):
         if gripper["model"] is not None:
             gripper["model"] = _robot_digest(gripper["model"])

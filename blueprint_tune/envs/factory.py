@@ -11,16 +11,17 @@ from blueprint_tune.envs.draws import make_draws
 from blueprint_tune.envs.manipulation import ManipulationEnv
 from blueprint_tune.envs.task_terms import TaskTerms
 from blueprint_tune.mdp.state import Catalog
-from blueprint_tune.simulators.registry import make_simulator
+from blueprint_tune.simulators import registry
 from blueprint_tune.tasks.spec import TaskSpec, bind_task, catalog
 
 
 def check_task(config: ExperimentConfig) -> TaskSpec:
     """Bind scene, roles and every term, starting no simulator.
 
-    Raises ConfigError, ManifestError or TaskPackageError for whatever a run would have died of.
+    Raises ConfigError, ManifestError, TaskPackageError or SimulatorError for whatever a run would have died of.
     """
     task = bind_task(config)
+    registry.check_task(config.backend.name, task)
     names = catalog(task)
     _bind_policy(config, task, names)
     _actions(config, torch.zeros(len(config.robot.chain), 2))
@@ -37,8 +38,8 @@ def make_env(config: ExperimentConfig, num_threads: int, ranks: int = 1) -> Mani
     terms = _bind_policy(config, task, names)
     num_actions = len(_actions(config, torch.zeros(len(config.robot.chain), 2)).names)
     num_envs = config.backend.num_envs // ranks
-    simulator = make_simulator(config.backend.name, task, names, num_envs, num_threads, num_actions)
-    actions = _actions(config, torch.from_numpy(simulator.joint_limits).float())
+    simulator = registry.make_simulator(config.backend, task, names, num_envs, num_threads, num_actions)
+    actions = _actions(config, torch.from_numpy(simulator.joint_limits).float().to(simulator.device))
     return ManipulationEnv(task, simulator, actions, terms, num_envs * ranks)
 
 

@@ -71,7 +71,7 @@ class Trainer:
         self._selection = Selection(
             config.evaluation.selection, env, self._curriculum.policy, task, self._together
         )
-        self._episodes = EpisodeStatistics(env.num_envs)
+        self._episodes = EpisodeStatistics(env.num_envs, env.device)
         self.env_steps, self.updates = 0, 0
         self._restart_episodes()
 
@@ -253,7 +253,7 @@ class Trainer:
         if len(own["observations"]) == self._env.num_envs:
             self._env.load_state(own["env"])
             self._episodes.load_state_dict(own["episodes"])
-            self._observations = own["observations"]
+            self._observations = own["observations"].to(self._env.device)
         else:
             self._restart_episodes()
         self._selection.load_state_dict(saved["selection"])
