@@ -84,8 +84,14 @@ def local_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def isaac_double() -> Iterator[str]:
-    """The folder of Isaac Lab's test double, importable here and in the processes that are started here."""
+    """The folder of Isaac Lab's test double, importable here and in the processes that are started here.
+
+    BLUEPRINT_TUNE_ISAACLAB=real (scripts/test-gpu isaaclab) leaves it away, for tests to meet Isaac Lab itself.
+    """
     folder = str(Path(__file__).parent / "isaac_double")
+    if os.environ.get("BLUEPRINT_TUNE_ISAACLAB") == "real":
+        yield folder
+        return
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = folder if before is None else os.pathsep.join([folder, before])
     sys.path.insert(0, folder)
