@@ -86,7 +86,7 @@ def local_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def isaac_double() -> Iterator[str]:
     """The folder of Isaac Lab's test double, importable here and in the processes that are started here.
 
-    BLUEPRINT_TUNE_ISAACLAB=real (scripts/test-gpu isaaclab) leaves it away, for tests to meet Isaac Lab itself.
+    BLUEPRINT_TUNE_ISAACLAB=real (scripts/test-gpu isaaclab) leaves it away: tests meet Isaac Lab itself.
     """
     folder = str(Path(__file__).parent / "isaac_double")
     if os.environ.get("BLUEPRINT_TUNE_ISAACLAB") == "real":

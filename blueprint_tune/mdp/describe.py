@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from blueprint_tune.mdp import observations as _observations  # noqa: F401  registers their terms
 from blueprint_tune.mdp.state import Catalog
 from blueprint_tune.mdp.terms import REGISTRY, Signal
 

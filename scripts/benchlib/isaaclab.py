@@ -157,7 +157,7 @@ def _measure(options: argparse.Namespace, policy: str, trained_on: str) -> Found
             *("-m", "blueprint_tune", f"+scene={where['scene']}", f"policy={policy}", *where["overrides"]),
             *(f"backend={trained_on}", "sweep=single", f"preset={options.preset}", f"seed={options.seed}"),
             *(f"name={name}", f"output_dir={options.work}", f"storage.root={options.work / 'published'}"),
-            *("evaluation.robustness=off", *(options.overrides if trained_on == "isaaclab" else ())),
+            *("evaluation.robustness=off", *_further(options, trained_on)),
         ],
     )
     played = {}
@@ -168,11 +168,16 @@ def _measure(options: argparse.Namespace, policy: str, trained_on: str) -> Found
             out.name,
             [
                 *("-m", "blueprint_tune", "evaluate", str(options.work / name), f"backend={backend}"),
-                *("evaluation.robustness=off", "evaluation.baselines=false", "--out", str(out)),
+                *("evaluation.robustness=off", "evaluation.baselines=false", *_further(options, backend)),
+                *("--out", str(out)),
             ],
         )
         played[backend] = successes(json.loads((out / "eval_results.json").read_text()))
     return {"minutes": round(minutes, 1), "played": played}
+
+
+def _further(options: argparse.Namespace, backend: str) -> Sequence[str]:
+    return options.overrides if backend == "isaaclab" else ()
 
 
 def successes(results: Mapping[str, Any]) -> str:

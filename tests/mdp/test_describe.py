@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -72,3 +74,10 @@ def test_a_row_of_buttons(parts: Parts) -> None:
 def test_a_base_that_drives(parts: Parts) -> None:
     found = parts("pallet_handling")["joint_pos"]
     assert found.units[:4] == ("m", "m", "rad", "m"), found.components
+
+
+def test_a_process_that_has_built_nothing_knows_the_terms() -> None:
+    """As `evaluate EXPERIMENT`, which asks what a policy was trained with before anything is built."""
+    code = "from blueprint_tune.mdp.describe import parameters; parameters({'term': 'robot_joint_positions'})"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,15 @@ def process(config: Callable[..., ExperimentConfig], tmp_path: Path) -> Make:
             def setup(self, config: dict[str, Any]) -> None:
                 super().setup(config, base, Shape(1.0, 1, 1), str(tmp_path))
 
-        return lambda sample: Bound(config=copy.deepcopy(sample))
+        def new(sample: dict[str, Any]) -> Trial:
+            trial = Bound(config=copy.deepcopy(sample))
+            if hasattr(
+                trial, "_result_logger"
+            ):  # of Ray 2.52, whose reset closes it unless Tune brings another
+                trial._result_logger = importlib.import_module("ray.tune.logger").NoopLogger({}, "")
+            return trial
+
+        return new
 
     return make
 
