@@ -56,8 +56,8 @@ def launch(
 def _check_installed() -> None:
     if find_spec("isaaclab") is None:
         raise BackendUnavailable(
-            "backend 'isaaclab' needs NVIDIA Isaac Lab, which is not installed here. Install Isaac Sim and Isaac "
-            "Lab with Python 3.11 on a machine with an NVIDIA GPU, as docs/isaac-lab.md says, or use "
+            "backend 'isaaclab' needs NVIDIA Isaac Lab, which is not installed here. Install Isaac Sim and "
+            "Isaac Lab with Python 3.11 on a machine with an NVIDIA GPU, as docs/isaac-lab.md says, or use "
             "backend=mujoco."
         )
 
@@ -87,12 +87,13 @@ def _start(device: str, cameras: bool, timeout_s: float | None) -> Any:
         return AppLauncher(headless=True, device=device, enable_cameras=cameras).app
     except ImportError as error:
         raise BackendUnavailable(
-            f"backend 'isaaclab': Isaac Lab is installed but cannot be imported: {error}. See docs/isaac-lab.md."
+            f"backend 'isaaclab': Isaac Lab is installed but cannot be imported: {error}. "
+            "See docs/isaac-lab.md."
         ) from error
     except Exception as error:  # Kit raises many kinds
         raise SimulatorError(
-            f"Isaac Sim does not start on device={device}: {error}. Is there an NVIDIA GPU with a driver that "
-            "it supports, and is its licence accepted (OMNI_KIT_ACCEPT_EULA=YES)? See docs/isaac-lab.md."
+            f"Isaac Sim does not start on device={device}: {error}. Is there an NVIDIA GPU with a driver "
+            "that it supports, and is its licence accepted (OMNI_KIT_ACCEPT_EULA=YES)? See docs/isaac-lab.md."
         ) from error
     finally:
         if timeout_s is not None:

@@ -178,7 +178,7 @@ def _from_usd(
 def _furniture(
     model: mujoco.MjModel, joints: list[int], files: SceneFiles, contacts: ContactPlan, physics: PhysicsConfig
 ) -> Any:
-    """What stands; its joints are drives without stiffness, but for springs, that pull at their own damping."""
+    """What stands; its joints are drives without stiffness, but for springs, that give their damping."""
     path = f"{ENV}/furniture"
     if not files.jointed:
         static = sim_utils.CollisionPropertiesCfg(
@@ -299,4 +299,3 @@ def _camera() -> Any:
         data_types=["rgb"],
         spawn=sim_utils.PinholeCameraCfg(),
     )
-

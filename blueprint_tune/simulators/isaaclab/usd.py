@@ -1,4 +1,4 @@
-"""Writes parts of a compiled MuJoCo model as USD: the same shapes, masses, joints and frames in both backends.
+"""Writes parts of a compiled MuJoCo model as USD: both backends have the same shapes, masses, joints, frames.
 
 Metres, kilograms, z up. A body's file has the body's frame as its own, shapes are children of their body.
 PhysX's own schemas (``Physx…API``) are written by name, because USD outside Isaac Sim does not have them.
@@ -95,7 +95,7 @@ def add_shapes(
 def add_shape(
     stage: Usd.Stage, path: str, model: mujoco.MjModel, geom: int, pose: Pose, size: Floats | None = None
 ) -> Usd.Prim:
-    """One geom at ``pose`` of its parent prim: a collider if it touches anything. ``size``: as the model's."""
+    """One geom at ``pose`` of its parent: a collider if it touches anything. ``size``: instead of its own."""
     prim = _shape(stage, path, model, geom, pose, model.geom_size[geom] if size is None else size)
     rgba = model.geom_rgba[geom]
     UsdGeom.Gprim(prim).CreateDisplayColorAttr(Vt.Vec3fArray([Gf.Vec3f(*(float(c) for c in rgba[:3]))]))
