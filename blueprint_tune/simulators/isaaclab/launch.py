@@ -19,6 +19,9 @@ from blueprint_tune.errors import BackendUnavailable, SimulatorError
 _SIGNALS = (signal.SIGTERM, signal.SIGABRT, signal.SIGSEGV)
 """Whose handlers AppLauncher replaces by ones that close the app, which hangs."""
 
+_STDERR = 2
+"""The process's own, whatever ``sys.stderr`` is by now."""
+
 _launched: _Launched | None = None
 
 
@@ -80,7 +83,7 @@ def _start(device: str, cameras: bool, timeout_s: float | None) -> Any:
     output, arguments = sys.stdout, list(sys.argv)
     handlers = {number: signal.getsignal(number) for number in _SIGNALS}
     if timeout_s is not None:
-        faulthandler.dump_traceback_later(timeout_s, exit=True, file=sys.__stderr__)
+        faulthandler.dump_traceback_later(timeout_s, exit=True, file=_STDERR)
     try:
         from isaaclab.app import AppLauncher
 
@@ -105,4 +108,4 @@ def _start(device: str, cameras: bool, timeout_s: float | None) -> Any:
 
 def _end_within(timeout_s: float) -> None:
     """The process ends, or is ended."""
-    faulthandler.dump_traceback_later(timeout_s, exit=True, file=sys.__stderr__)
+    faulthandler.dump_traceback_later(timeout_s, exit=True, file=_STDERR)

@@ -63,10 +63,7 @@ class World:
         SimulationContext.clear_instance()
         sim_utils.create_new_stage()
         self._order, self._contacts, self._setup = order, contacts, setup
-        self._sim = SimulationContext(setup.sim)
-        self._scene = InteractiveScene(setup.scene)
-        self._camera = None if setup.camera is None else Camera(setup.camera)
-        self._sim.reset()
+        self._start(setup)
         _running = self
         self.device, self.num_envs = str(self._sim.device), int(setup.scene.num_envs)
         self._dt_s = float(setup.sim.dt)
@@ -89,6 +86,20 @@ class World:
         self._frictions = [body.root_physx_view.get_material_properties().clone() for body in self._bodies]
         self._robot_friction = self._robot.root_physx_view.get_material_properties().clone()
         self._scene.update(self._dt_s)
+
+    def _start(self, setup: SceneSetup) -> None:
+        """Have Isaac Lab build the scene. Raises SimulatorError with what it has to say."""
+        try:
+            self._sim = SimulationContext(setup.sim)
+            self._scene = InteractiveScene(setup.scene)
+            self._camera = None if setup.camera is None else Camera(setup.camera)
+            self._sim.reset()
+        except (ValueError, RuntimeError, FileNotFoundError) as error:
+            raise SimulatorError(
+                f"Isaac Lab cannot build the scene: {error} The robot comes from "
+                f"{setup.scene.robot.spawn.usd_path}; its links and joints must have the names of robot.model, "
+                "and a file on a server must be within reach (docs/isaac-lab.md)."
+            ) from error
 
     def _ids(self, asset: Any, kind: str, names: tuple[str, ...]) -> Tensor:
         """Indices of joints or bodies; Isaac Lab orders them by breadth. Raises SimulatorError."""
