@@ -96,9 +96,9 @@ class World:
             self._sim.reset()
         except (ValueError, RuntimeError, FileNotFoundError) as error:
             raise SimulatorError(
-                f"Isaac Lab cannot build the scene: {error} The robot comes from "
-                f"{setup.scene.robot.spawn.usd_path}; its links and joints must have the names of robot.model, "
-                "and a file on a server must be within reach (docs/isaac-lab.md)."
+                f"Isaac Lab cannot build the scene: {error} The robot is "
+                f"{setup.scene.robot.spawn.usd_path}; its links and joints must have the names of "
+                "robot.model, and files on a server must be within reach (docs/isaac-lab.md)."
             ) from error
 
     def _ids(self, asset: Any, kind: str, names: tuple[str, ...]) -> Tensor:

@@ -117,6 +117,7 @@ def test_a_fixture_moves_as_its_task_says(config: Config, tmp_path: Path, policy
     expected = np.array([entity.joint.lower, entity.joint.upper])
     np.testing.assert_allclose(limits if slides else np.radians(limits), expected, rtol=1e-5)
     assert joint.GetAxisAttr().Get() == "X"
+    assert prim.HasAPI(UsdPhysics.DriveAPI, "linear" if slides else "angular")
     cache = UsdGeom.XformCache()
     for rel, pos, rot in (
         (joint.GetBody0Rel(), joint.GetLocalPos0Attr(), joint.GetLocalRot0Attr()),
@@ -175,8 +176,7 @@ def test_what_stands_and_is_felt_is_a_body_that_nothing_moves(config: Config, tm
     stage = opened(made.files.standing[socket.id])
     root = stage.GetDefaultPrim()
     assert UsdPhysics.RigidBodyAPI(root).GetKinematicEnabledAttr().Get()
-    place = UsdGeom.XformCache().GetLocalToWorldTransform(root).ExtractTranslation()
-    np.testing.assert_allclose(place, socket.position, atol=1e-6)
+    np.testing.assert_allclose(extents(stage, root), socket.size, atol=1e-5)
     furniture = opened(made.files.furniture)
     felt = mujoco_geoms(made.compiled, socket.id)
     assert not felt & {prim.GetName() for prim in colliders(furniture.GetDefaultPrim())}
@@ -268,7 +268,7 @@ def test_our_tool_is_put_on_an_arm_that_has_none(config: Config, tmp_path: Path)
 
 def test_a_base_that_drives_is_refused(config: Config, tmp_path: Path) -> None:
     made = written(config, tmp_path, "policy=drawer_manipulation", "robot=fetch", "robot.base=planar")
-    with pytest.raises(SimulatorError, match=r"'base_link' has the joint 'base_x_joint'.*robot.base=held"):
+    with pytest.raises(SimulatorError, match=r"'base_link' has the joint 'base_x_joint'.*base=held"):
         write_robot(made.compiled.model, made.task.robot, tmp_path / "robot.usda")
 
 
