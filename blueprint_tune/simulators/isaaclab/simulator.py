@@ -126,7 +126,7 @@ class IsaacLabSimulator(Simulator):
                 f"robot '{self._task.robot.name}': in the same posture the end effector of its USD asset is "
                 f"{off_m * 100:.1f} cm and {np.degrees(off_rad):.1f} degrees away from that of "
                 f"'{self._task.robot.model}': links or joints have other frames. Name another file in "
-                "robot.isaaclab.usd_path, or set robot.isaaclab.asset=null to have the model itself written as USD."
+                "robot.isaaclab.usd_path, or set robot.isaaclab.asset=null to have the model written as USD."
             )
 
     def reset(self, env_ids: NDArray[np.int64], starts: Starts) -> None:
