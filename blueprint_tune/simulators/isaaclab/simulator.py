@@ -33,6 +33,10 @@ LIMIT_TOLERANCE = 1e-3
 EE_TOLERANCE_M, EE_TOLERANCE_RAD = 0.005, 0.02
 """How far an asset's end effector may be from the model's in the same posture."""
 
+OUTSIDE_INFERENCE = torch.inference_mode(False)
+"""Of everything that reads: Isaac Lab keeps what it has read and writes into it later, which PyTorch forbids
+where the reading was done in inference mode, as rollouts and selection evaluations are."""
+
 
 class IsaacLabSimulator(Simulator):
     """``num_envs`` copies of a task on one device; ``num_threads`` has no effect.
@@ -129,6 +133,7 @@ class IsaacLabSimulator(Simulator):
                 "robot.isaaclab.usd_path, or set robot.isaaclab.asset=null to have the model written as USD."
             )
 
+    @OUTSIDE_INFERENCE
     def reset(self, env_ids: NDArray[np.int64], starts: Starts) -> None:
         """See :meth:`Simulator.reset`."""
         rows = torch.from_numpy(env_ids).to(self.device)
@@ -177,6 +182,7 @@ class IsaacLabSimulator(Simulator):
         self.state.joint_targets.copy_(position)
         self._world.set_targets(self.state.joint_targets)
 
+    @OUTSIDE_INFERENCE
     def ee_jacobian(self) -> Tensor:
         """See :meth:`Simulator.ee_jacobian`."""
         jacobian, point = self._world.jacobian()
@@ -187,6 +193,7 @@ class IsaacLabSimulator(Simulator):
         moved = linear + torch.linalg.cross(angular, lever.unsqueeze(2).expand_as(angular), dim=1)
         return torch.cat([moved, angular], dim=1)
 
+    @OUTSIDE_INFERENCE
     def step(self, num_physics_steps: int) -> None:
         """See :meth:`Simulator.step`."""
         self._world.step(num_physics_steps)
@@ -200,6 +207,7 @@ class IsaacLabSimulator(Simulator):
         torch.linalg.vector_norm(state.contact_vector, dim=2, out=state.contact_force)
         state.changed()
 
+    @OUTSIDE_INFERENCE
     def save_state(self) -> dict[str, Any]:
         """See :meth:`Simulator.save_state`; PhysX's contacts are not among it."""
         motion, free = self._world.motion(), self._first_free
@@ -211,6 +219,7 @@ class IsaacLabSimulator(Simulator):
             **{name: getattr(self.state, name).clone() for name in _SAVED},
         }
 
+    @OUTSIDE_INFERENCE
     def load_state(self, saved: dict[str, Any]) -> None:
         """See :meth:`Simulator.load_state`."""
         everyone = torch.arange(self.num_envs, device=self.device)
@@ -227,6 +236,7 @@ class IsaacLabSimulator(Simulator):
         self._world.put_bodies(everyone, *bodies)
         self.state.changed()
 
+    @OUTSIDE_INFERENCE
     def render(
         self, env_id: int = 0, width: int = 640, height: int = 480, view: Viewpoint | None = None
     ) -> NDArray[np.uint8]:
@@ -234,6 +244,7 @@ class IsaacLabSimulator(Simulator):
         picture = Image.fromarray(self._world.picture(env_id, view or self.viewpoint(env_id)))
         return np.asarray(picture.resize((width, height)))
 
+    @OUTSIDE_INFERENCE
     def viewpoint(self, env_id: int = 0) -> Viewpoint:
         """See :meth:`Simulator.viewpoint`."""
         model = self._compiled.model

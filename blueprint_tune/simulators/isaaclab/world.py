@@ -184,6 +184,7 @@ class World:
 
         PhysX tells the velocity of a link's centre of mass (isaac-sim/IsaacLab pull request 5400).
         """
+        _ = self._robot.data.body_link_pos_w  # reading poses makes links follow what was written to joints
         rows = self._robot.root_physx_view.get_jacobians()[:, self._jacobian_row]
         return rows[:, :, self._arm], self._robot.data.body_com_pos_b[:, int(self._ee_body[0])]
 

@@ -11,7 +11,8 @@ from pxr import Gf, Usd, UsdGeom, UsdPhysics
 
 from isaac_physics import robots
 from isaac_physics.articulation import Link, links_of
-from isaac_physics.shapes import Material, pose, shapes_of
+from isaac_physics.motors import add_motor
+from isaac_physics.shapes import Floats, Material, pose, shapes_of
 from isaac_physics.stage import (
     FIRST_ENV,
     KINEMATIC,
@@ -99,9 +100,11 @@ def _add_shapes(built: Built, body: mujoco.MjsBody, prim: Usd.Prim) -> None:
     total, wanted = sum(s.mass for s in colliding), attribute(prim, "physics:mass", 0.0)
     factor = wanted / total if wanted > 0 and total > 0 else 1.0
     for shape in (*colliding, *(s for s in shapes if not s.collides)):
+        mesh = {} if shape.vertices is None else {"meshname": _add_mesh(built.spec, shape.vertices)}
         body.add_geom(
             type=shape.kind,
             size=shape.size,
+            **mesh,
             pos=shape.pos,
             quat=shape.quat,
             mass=shape.mass * factor,
@@ -112,6 +115,12 @@ def _add_shapes(built: Built, body: mujoco.MjsBody, prim: Usd.Prim) -> None:
         )
     _set_inertia(body, prim, wanted or total or 1.0, bool(colliding))
     built.materials[str(prim.GetPath())] = [shape.material for shape in colliding]
+
+
+def _add_mesh(spec: mujoco.MjSpec, vertices: Floats) -> str:
+    name = f"mesh_{len(spec.meshes)}"
+    spec.add_mesh(name=name, uservert=vertices.ravel())
+    return name
 
 
 def _set_inertia(body: mujoco.MjsBody, prim: Usd.Prim, mass: float, has_shapes: bool) -> None:
@@ -174,32 +183,7 @@ def _add_joint(built: Built, body: mujoco.MjsBody, link: Link) -> None:
         joint.range, joint.limited = link.limits, mujoco.mjtLimited.mjLIMITED_TRUE
     drive = link.drive
     built.drive_targets[link.joint] = drive.target
-    _add_motor(built.spec, link.joint, drive.stiffness, drive.damping, drive.effort)
-
-
-def _add_motor(spec: mujoco.MjSpec, joint: str, stiffness: float, damping: float, effort: float) -> None:
-    """An implicit drive: stiffness (target - position) - damping velocity, at most effort."""
-    motor = spec.add_actuator(name=joint, target=joint, trntype=mujoco.mjtTrn.mjTRN_JOINT)
-    motor.biastype = mujoco.mjtBias.mjBIAS_AFFINE
-    motor.gainprm[0], motor.biasprm[1], motor.biasprm[2] = stiffness, -stiffness, -damping
-    if np.isfinite(effort):
-        motor.forcerange, motor.forcelimited = [-effort, effort], mujoco.mjtLimited.mjLIMITED_TRUE
-
-
-def change_motor(spec: mujoco.MjSpec, joint: str, changes: dict[str, float]) -> None:
-    """Give a joint and its motor the values of an actuator config, by that config's names."""
-    motor, moved = spec.actuator(joint), spec.joint(joint)
-    if "stiffness" in changes:
-        motor.gainprm[0], motor.biasprm[1] = changes["stiffness"], -changes["stiffness"]
-    if "damping" in changes:
-        motor.biasprm[2] = -changes["damping"]
-    if "effort_limit_sim" in changes:
-        effort = changes["effort_limit_sim"]
-        motor.forcerange, motor.forcelimited = [-effort, effort], mujoco.mjtLimited.mjLIMITED_TRUE
-    moved.armature = changes.get("armature", moved.armature)
-    moved.frictionloss = changes.get("friction", moved.frictionloss)
-    if "viscous_friction" in changes:
-        moved.damping = [changes["viscous_friction"], 0, 0]
+    add_motor(built.spec, link.joint, drive.stiffness, drive.damping, drive.effort)
 
 
 def _exclude(built: Built, links: list[Link], all_pairs: bool) -> None:
@@ -233,7 +217,7 @@ def _add_robot(built: Built, asset: Usd.Prim) -> None:
         built.materials[body.name] = [built.default for geom in body.geoms if geom.contype]
     joints = [joint.name for body in links for joint in body.joints]
     for joint in joints:
-        _add_motor(built.spec, joint, *motors[joint.removeprefix(f"{path}/")])
+        add_motor(built.spec, joint, *motors[joint.removeprefix(f"{path}/")])
         built.drive_targets[joint] = 0.0
     built.links[path] = [body.name for body in links]
     built.joints[path] = joints

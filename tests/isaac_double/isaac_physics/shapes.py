@@ -9,6 +9,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 from pxr import Gf, Usd, UsdGeom, UsdPhysics, UsdShade
+from scipy.spatial import ConvexHull
 
 from isaac_physics.stage import attribute, is_body
 
@@ -35,7 +36,12 @@ class Material:
 
 @dataclass
 class Shape:
-    """A shape on its body: ``size`` as MuJoCo has it, ``mass`` kg, ``collides`` or is only drawn."""
+    """A shape on its body.
+
+    Attributes:
+        size: as MuJoCo has it. vertices: (V, 3) of a mesh, which counts as its convex hull.
+        mass: kg. collides: or is only drawn.
+    """
 
     kind: Any
     size: list[float]
@@ -45,6 +51,7 @@ class Shape:
     collides: bool
     material: Material
     rgba: list[float]
+    vertices: Floats | None = None
 
 
 def pose(matrix: Gf.Matrix4d) -> tuple[Floats, Floats]:
@@ -75,12 +82,19 @@ def shapes_of(body: Usd.Prim, default: Material) -> list[Shape]:
 
 def _shape(prim: Usd.Prim, matrix: Gf.Matrix4d, default: Material) -> Shape:
     scale = [abs(s) for s in Gf.Transform(matrix).GetScale()]
-    kind, size, turn = _primitive(prim, scale)
+    vertices, turn = None, TO_Z["Z"]
+    if prim.IsA(UsdGeom.Mesh):
+        vertices = np.array(attribute(prim, "points"), dtype=np.float64) * scale
+        kind, size, volume = KINDS.mjGEOM_MESH, [0.0, 0.0, 0.0], float(ConvexHull(vertices).volume)
+    else:
+        kind, size, turn = _primitive(prim, scale)
+        volume = _volume(kind, size)
     pos, quat = pose(Gf.Matrix4d().SetRotate(turn) * rigid(matrix))
     collides = prim.HasAPI(UsdPhysics.CollisionAPI) and attribute(prim, "physics:collisionEnabled", True)
-    mass = _mass(prim, _volume(kind, size)) if collides else 0.0
+    mass = _mass(prim, volume) if collides else 0.0
     color = attribute(prim, "primvars:displayColor") or [(0.7, 0.7, 0.7)]
-    return Shape(kind, size, pos, quat, mass, collides, _material(prim, default), [*color[0], 1.0])
+    rgba = [*color[0], 1.0]
+    return Shape(kind, size, pos, quat, mass, collides, _material(prim, default), rgba, vertices)
 
 
 def _primitive(prim: Usd.Prim, scale: list[float]) -> tuple[Any, list[float], Gf.Rotation]:
@@ -89,7 +103,7 @@ def _primitive(prim: Usd.Prim, scale: list[float]) -> tuple[Any, list[float], Gf
         half = attribute(prim, "size") / 2
         return KINDS.mjGEOM_BOX, [half * s for s in scale], TO_Z["Z"]
     if name not in ("Sphere", "Cylinder", "Capsule"):
-        raise ValueError(f"{path}: the double knows cubes, spheres, cylinders and capsules, no {name}.")
+        raise ValueError(f"{path}: the double knows no {name}: boxes, spheres, cylinders, capsules, meshes.")
     axis = "Z" if name == "Sphere" else attribute(prim, "axis")
     along = "XYZ".index(axis)
     across = [s for i, s in enumerate(scale) if i != along]
@@ -124,5 +138,7 @@ def _material(prim: Usd.Prim, default: Material) -> Material:
     bound, _ = UsdShade.MaterialBindingAPI(prim).ComputeBoundMaterial("physics")
     if not bound or not bound.GetPrim().HasAPI(UsdPhysics.MaterialAPI):
         return default
+    if attribute(bound.GetPrim(), "physxMaterial:frictionCombineMode", "average") != "max":
+        raise ValueError(f"{bound.GetPath()}: the double combines friction by 'max' only.")
     names = ("staticFriction", "dynamicFriction", "restitution")
     return Material(*(attribute(bound.GetPrim(), f"physics:{name}", 0.0) for name in names))

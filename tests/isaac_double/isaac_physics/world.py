@@ -27,7 +27,7 @@ READ = ("xpos", "xquat", "xipos", "cvel", "subtree_com", "xaxis", "xanchor", "se
 
 
 class World:
-    """``num_envs`` copies of a built model on a device."""
+    """``num_envs`` copies of a built model on a device; ``changes`` counts how often something moved."""
 
     def __init__(self, built: Built, num_envs: int, origins: Tensor | None, device: str) -> None:
         self.model = built.spec.compile()
@@ -39,6 +39,7 @@ class World:
         for name in READ:  # outputs are copied out of calls that come after their first binding
             self.batch.bind(name)
         self._moved = np.ones(num_envs, dtype=bool)
+        self.changes = 0
         for joint, target in built.drive_targets.items():
             self._state["ctrl"][:, self.model.actuator(joint).id] = target
         self._forces = self._read("sensordata") * 0.0
@@ -46,12 +47,14 @@ class World:
     def step(self) -> None:
         """One physics step; contact forces are those of this step until the next."""
         self.redo_kinematics()
+        self.changes += 1
         self.batch.step(nstep=1, stage=VELOCITY_STAGE)
         self._forces = self._read("sensordata")
 
     def touch(self, envs: Ints) -> None:
         """Note that somebody wrote into the state of environments."""
         self._moved[envs] = True
+        self.changes += 1
         self._state["qacc_warmstart"][envs] = 0.0
 
     def redo_kinematics(self) -> None:
@@ -64,24 +67,26 @@ class World:
         """A copy of a field of all environments, float64."""
         return torch.tensor(self.batch.bind(name))
 
-    def _fresh(self, name: str) -> Tensor:
-        self.redo_kinematics()
-        return self._read(name)
-
     def _out(self, values: Tensor) -> Tensor:
         return values.to(device=self.device, dtype=torch.float32)
 
     def link_poses(self, bodies: Ints) -> Tensor:
         """(N, B, 7) position in the world and quaternion wxyz of bodies' own frames."""
-        position = self._fresh("xpos")[:, bodies] + self.origins[:, None]
+        self.redo_kinematics()
+        position = self._read("xpos")[:, bodies] + self.origins[:, None]
         return self._out(torch.cat([position, self._read("xquat")[:, bodies]], dim=2))
 
-    def com_velocities(self, bodies: Ints) -> Tensor:
-        """(N, B, 6) velocity of bodies' centres of mass, linear, then angular, world axes."""
+    def free_velocities(self, bodies: Ints) -> Tensor:
+        """(N, B, 6) of free bodies: velocity of centres of mass, linear, then angular, world axes."""
+        self.redo_kinematics()
+        return self.link_velocities(bodies)
+
+    def link_velocities(self, bodies: Ints) -> Tensor:
+        """The same of links: as of the last step, or the last :meth:`link_poses` after a write."""
         return self._out(self._com_velocities(bodies))
 
     def _com_velocities(self, bodies: Ints) -> Tensor:
-        angular, linear = self._fresh("cvel")[:, bodies].split(3, dim=2)
+        angular, linear = self._read("cvel")[:, bodies].split(3, dim=2)
         reference = self._read("subtree_com")[:, self.model.body_rootid[bodies]]
         lever = self._read("xipos")[:, bodies] - reference
         return torch.cat([linear + torch.linalg.cross(angular, lever), angular], dim=2)
@@ -95,6 +100,7 @@ class World:
             self._mocap["mocap_pos"][envs, mocap] = local[:, :3].numpy()
             self._mocap["mocap_quat"][envs, mocap] = local[:, 3:].numpy()
         else:
+            self.redo_kinematics()
             velocity = self._com_velocities(np.array([body]))[envs, 0]
             first = self.model.jnt_qposadr[self.model.body_jntadr[body]]
             self._state["qpos"][envs, first : first + 7] = local.numpy()
@@ -137,9 +143,12 @@ class World:
         self._state["ctrl"][:, ids] = targets.detach().cpu().double().numpy()
 
     def jacobian(self, bodies: Ints, joints: Ints) -> Tensor:
-        """(N, B, 6, J): velocity of bodies' centres of mass, linear, then angular, per joint velocity."""
+        """(N, B, 6, J): velocity of bodies' centres of mass, linear, then angular, per joint velocity.
+
+        As old as :meth:`link_velocities`.
+        """
         moves = torch.tensor([[_above(self.model, joint, body) for joint in joints] for body in bodies])
-        axis = self._fresh("xaxis")[:, None, joints] * moves[None, :, :, None]
+        axis = self._read("xaxis")[:, None, joints] * moves[None, :, :, None]
         lever = self._read("xipos")[:, bodies][:, :, None] - self._read("xanchor")[:, None, joints]
         slides = torch.from_numpy(self.model.jnt_type[joints] == int(mujoco.mjtJoint.mjJNT_SLIDE))[:, None]
         linear = torch.where(slides, axis, torch.linalg.cross(axis, lever.expand_as(axis)))

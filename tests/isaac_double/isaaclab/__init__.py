@@ -8,6 +8,8 @@ Kept from the original, because users fall over it:
 
 - the app comes first, on the main thread (``app``); modules that need Omniverse cannot be imported before;
 - ``data`` is as old as the last ``update(dt)``, and exists only after ``SimulationContext.reset()``;
+- after joints are written, velocities and Jacobians of links are old until poses of links are read, which
+  redoes the kinematics;
 - targets act after ``write_data_to_sim()``; poses are written in the world, where environments stand apart;
 - links and joints of an articulation are in breadth-first order; Jacobians are of centres of mass;
 - contact forces are normal forces of the last physics step, and only of what was spawned with

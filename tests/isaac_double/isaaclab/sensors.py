@@ -185,7 +185,7 @@ class Camera(SensorBase):
         super()._initialize(world)
         self._eyes = self._targets = torch.zeros(self.num_instances, 3)
         black = torch.zeros(self.num_instances, self.cfg.height, self.cfg.width, 3, dtype=torch.uint8)
-        self._drawn, self._data = black, CameraData()
+        self._drawn, self._drawn_at, self._data = black, None, CameraData()
         self._data.output = {"rgb": black.to(world.device)}
 
     def set_world_poses_from_view(
@@ -196,7 +196,10 @@ class Camera(SensorBase):
         self._eyes[rows], self._targets[rows] = eyes.cpu(), targets.cpu()
 
     def _draw(self) -> None:
-        cfg = self.cfg
+        cfg, now = self.cfg, (self._world.changes, self._eyes.tolist(), self._targets.tolist())
+        if now == self._drawn_at:
+            return
+        self._drawn_at = now
         angle = 2 * math.atan(cfg.spawn.horizontal_aperture / (2 * cfg.spawn.focal_length))
         views = zip(self._eyes, self._targets, strict=True)
         shots = [picture(self._world, eye, at, cfg.width, cfg.height, angle) for eye, at in views]

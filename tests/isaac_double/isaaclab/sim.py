@@ -15,7 +15,7 @@ from isaaclab.utils import configclass
 
 session.require_app()
 
-Combine = Literal["average", "min", "multiply", "max"]
+_Combine = Literal["average", "min", "multiply", "max"]
 
 
 @configclass
@@ -75,8 +75,8 @@ class RigidBodyMaterialCfg:
     static_friction: float = 0.5
     dynamic_friction: float = 0.5
     restitution: float = 0.0
-    friction_combine_mode: Combine = "average"
-    restitution_combine_mode: Combine = "average"
+    friction_combine_mode: _Combine = "average"
+    restitution_combine_mode: _Combine = "average"
 
 
 @configclass

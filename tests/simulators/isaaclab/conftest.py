@@ -19,15 +19,15 @@ def launched(isaac_double: str) -> Iterator[None]:
     from isaac_physics import session
 
     handlers, output = {number: signal.getsignal(number) for number in REPLACED}, sys.stdout
-    mine = session.current.app is None
+    mine, cameras = session.current.app is None, session.current.cameras_enabled
     if mine:
         from isaaclab.app import AppLauncher
 
         AppLauncher(headless=True, device="cpu", enable_cameras=True)
-    sys.stdout = output
+    sys.stdout, session.current.cameras_enabled = output, True
     yield
     session.current.clear()
-    session.current.stage = None
+    session.current.stage, session.current.cameras_enabled = None, cameras
     if mine:
         session.current.app = None
     for number, handler in handlers.items():

@@ -319,6 +319,9 @@ def test_jacobians_are_of_centres_of_mass_without_the_root(play: Callable[..., A
     for thing, rows in ((playing.robot, 10), (playing.cabinet, 3)):
         position, velocity = torch.rand(2, 3, thing.num_joints) * 0.02 + 0.01
         thing.write_joint_state_to_sim(position, velocity)
+        assert thing.data.body_com_lin_vel_w.abs().max() == 0, "kinematics are redone when poses are read"
+        thing.write_joint_state_to_sim(position, velocity)
+        thing.data.body_link_pos_w  # noqa: B018
         jacobian = thing.root_physx_view.get_jacobians()
         assert jacobian.shape == (3, rows, 6, thing.num_joints) and thing.is_fixed_base
         twist = (jacobian @ velocity[:, None, :, None]).squeeze(3)
@@ -419,6 +422,17 @@ def test_a_camera_shows_the_last_render(play: Callable[..., Any], tmp_path: Path
     playing.sim.render()
     playing.camera.update(DT_S)
     assert torch.equal(playing.camera.data.output["rgb"][0, 15, 20], picture[0, 0, 0]), "it has fallen"
+
+
+def test_a_mesh_is_its_convex_hull(play: Callable[..., Any], tmp_path: Path) -> None:
+    stage, root = usd_files.new_file(tmp_path / "mesh.usda", "mesh")
+    corners = [(x, y, z) for x in (0.0, 0.1) for y in (0.0, 0.2) for z in (0.0, 0.3)]
+    usd_files.shape(UsdGeom.Mesh, usd_files.make_body(root), "mesh", (0, 0, 0.1), points=corners)
+    stage.Save()
+    box = (playing := play(ground=ground(), box=box_at(tmp_path / "mesh.usda", (0, 0, 0)))).box
+    assert box.root_physx_view.get_masses()[0].item() == pytest.approx(1000 * 0.1 * 0.2 * 0.3, rel=1e-5)
+    run(playing, 300)
+    torch.testing.assert_close(box.data.root_link_pos_w[:, 2], torch.full((3,), -0.1), atol=1e-3, rtol=0)
 
 
 def test_what_the_double_cannot_is_refused(play: Callable[..., Any], tmp_path: Path) -> None:
