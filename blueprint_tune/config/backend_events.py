@@ -47,6 +47,6 @@ def event_problems(cfg: ExperimentConfig) -> Iterator[str]:
     for name, event in cfg.policy.events.items():
         if event.get("kind") in cfg.backend.drops_events:
             yield (
-                f"policy.events.{name} is of kind '{event['kind']}', which backend '{cfg.backend.name}' cannot "
-                "play. Leave it out of the search space, or use backend=mujoco."
+                f"policy.events.{name} is of kind '{event['kind']}', which backend '{cfg.backend.name}' "
+                "cannot play. Leave it out of the search space, or use backend=mujoco."
             )

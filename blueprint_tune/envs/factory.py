@@ -18,7 +18,8 @@ from blueprint_tune.tasks.spec import TaskSpec, bind_task, catalog
 def check_task(config: ExperimentConfig) -> TaskSpec:
     """Bind scene, roles and every term, starting no simulator.
 
-    Raises ConfigError, ManifestError, TaskPackageError or SimulatorError for whatever a run would have died of.
+    Raises ConfigError, ManifestError, TaskPackageError or SimulatorError for whatever a run would have died
+    of.
     """
     task = bind_task(config)
     registry.check_task(config.backend.name, task)

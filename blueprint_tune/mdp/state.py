@@ -334,8 +334,8 @@ class SceneState:
     def _of(self, contact: Contact, values: Tensor) -> Tensor:
         """(N, k, …) columns of (N, C, …) that belong to a request."""
         if contact.per_member:
-            columns = torch.tensor(contact.columns, device=self.device).view(-1, contact.per_member)[self.active]
-            return values[self._rows[:, None], columns]
+            columns = torch.tensor(contact.columns, device=self.device).view(-1, contact.per_member)
+            return values[self._rows[:, None], columns[self.active]]
         first, *rest = contact.columns
         if rest == list(range(first + 1, first + 1 + len(rest))):
             return values[:, first : first + 1 + len(rest)]

@@ -28,7 +28,12 @@ def check_task(name: str, task: TaskSpec) -> None:
 
 
 def make_simulator(
-    backend: BackendConfig, task: TaskSpec, catalog: Catalog, num_envs: int, num_threads: int, num_actions: int
+    backend: BackendConfig,
+    task: TaskSpec,
+    catalog: Catalog,
+    num_envs: int,
+    num_threads: int,
+    num_actions: int,
 ) -> Simulator:
     """Build the simulator of a backend; raises BackendUnavailable when it does not exist or cannot load."""
     name = backend.name

@@ -264,6 +264,20 @@ def test_a_loaded_state_goes_on_as_it_would_have(make: Make, policy: str) -> Non
         assert_same(snapshot(restored), expected, slice(None), exact)
 
 
+def test_what_ran_in_inference_mode_is_loaded_and_reset_outside_of_it(make: Make) -> None:
+    simulator = make()
+    saved = simulator.save_state()
+    with torch.inference_mode():
+        run(simulator, range(3))
+    simulator.load_state(saved)
+    with torch.inference_mode():
+        simulator.reset(everyone(simulator), starts_of(simulator, 2))
+        run(simulator, range(3))
+    simulator.reset(np.array([1]), starts_of(simulator, 3, count=1))
+    run(simulator, range(3, 6))
+    assert simulator.state.joint_pos.isfinite().all()
+
+
 def test_loaded_targets_are_held_without_being_set_again(make: Make) -> None:
     simulator = make()
     run(simulator, range(2))

@@ -1,4 +1,4 @@
-"""Which contact sensors the asked forces need: one a body, which tells its net force and those of its filters."""
+"""Which contact sensors the asked forces need: one a body, which tells its net force and its filters'."""
 
 from __future__ import annotations
 

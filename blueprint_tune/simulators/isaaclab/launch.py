@@ -19,6 +19,9 @@ from blueprint_tune.errors import BackendUnavailable, SimulatorError
 _SIGNALS = (signal.SIGTERM, signal.SIGABRT, signal.SIGSEGV)
 """Whose handlers AppLauncher replaces by ones that close the app, which hangs."""
 
+_STDERR = 2
+"""The process's own, whatever ``sys.stderr`` is by now."""
+
 _launched: _Launched | None = None
 
 
@@ -56,8 +59,8 @@ def launch(
 def _check_installed() -> None:
     if find_spec("isaaclab") is None:
         raise BackendUnavailable(
-            "backend 'isaaclab' needs NVIDIA Isaac Lab, which is not installed here. Install Isaac Sim and Isaac "
-            "Lab with Python 3.11 on a machine with an NVIDIA GPU, as docs/isaac-lab.md says, or use "
+            "backend 'isaaclab' needs NVIDIA Isaac Lab, which is not installed here. Install Isaac Sim and "
+            "Isaac Lab with Python 3.11 on a machine with an NVIDIA GPU, as docs/isaac-lab.md says, or use "
             "backend=mujoco."
         )
 
@@ -80,19 +83,20 @@ def _start(device: str, cameras: bool, timeout_s: float | None) -> Any:
     output, arguments = sys.stdout, list(sys.argv)
     handlers = {number: signal.getsignal(number) for number in _SIGNALS}
     if timeout_s is not None:
-        faulthandler.dump_traceback_later(timeout_s, exit=True, file=sys.__stderr__)
+        faulthandler.dump_traceback_later(timeout_s, exit=True, file=_STDERR)
     try:
         from isaaclab.app import AppLauncher
 
         return AppLauncher(headless=True, device=device, enable_cameras=cameras).app
     except ImportError as error:
         raise BackendUnavailable(
-            f"backend 'isaaclab': Isaac Lab is installed but cannot be imported: {error}. See docs/isaac-lab.md."
+            f"backend 'isaaclab': Isaac Lab is installed but cannot be imported: {error}. "
+            "See docs/isaac-lab.md."
         ) from error
     except Exception as error:  # Kit raises many kinds
         raise SimulatorError(
-            f"Isaac Sim does not start on device={device}: {error}. Is there an NVIDIA GPU with a driver that "
-            "it supports, and is its licence accepted (OMNI_KIT_ACCEPT_EULA=YES)? See docs/isaac-lab.md."
+            f"Isaac Sim does not start on device={device}: {error}. Is there an NVIDIA GPU with a driver "
+            "that it supports, and is its licence accepted (OMNI_KIT_ACCEPT_EULA=YES)? See docs/isaac-lab.md."
         ) from error
     finally:
         if timeout_s is not None:
@@ -104,4 +108,4 @@ def _start(device: str, cameras: bool, timeout_s: float | None) -> Any:
 
 def _end_within(timeout_s: float) -> None:
     """The process ends, or is ended."""
-    faulthandler.dump_traceback_later(timeout_s, exit=True, file=sys.__stderr__)
+    faulthandler.dump_traceback_later(timeout_s, exit=True, file=_STDERR)

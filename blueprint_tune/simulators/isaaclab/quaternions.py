@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import metadata
 
 import torch
@@ -29,6 +30,6 @@ class QuaternionOrder:
         """Quaternions wxyz, as Isaac Lab takes them."""
         return ours if self._same else ours[..., _TO_XYZW]
 
-    def tuple_of(self, ours: tuple[float, float, float, float]) -> tuple[float, ...]:
+    def tuple_of(self, ours: Sequence[float]) -> tuple[float, ...]:
         """One quaternion wxyz for a configuration."""
         return tuple(self.theirs(torch.tensor(ours, dtype=torch.float64)).tolist())

@@ -19,7 +19,7 @@ from blueprint_tune.config.schema import BackendConfig, RobotConfig
 from blueprint_tune.errors import ConfigError, SimulatorError
 from blueprint_tune.simulators.isaaclab.contacts import ContactPlan
 from blueprint_tune.simulators.isaaclab.quaternions import QuaternionOrder
-from blueprint_tune.simulators.isaaclab.usd import prim_name
+from blueprint_tune.simulators.isaaclab.usd import MOST_EFFORT, prim_name
 from blueprint_tune.simulators.isaaclab.usd_robot import servos, subtree, write_robot, write_with_tool
 from blueprint_tune.simulators.isaaclab.usd_scene import ENV, SceneFiles
 from blueprint_tune.simulators.mujoco.scene_builder import CompiledScene
@@ -83,10 +83,13 @@ def describe(
     bodies = {f"body_{index}": name for index, name in enumerate(files.free)}
     for attribute, name in bodies.items():
         spawn = _from_usd(files.free[name], physics, name in contacts.sensors)
-        setattr(scene, attribute, RigidObjectCfg(prim_path=paths[name], spawn=spawn))
+        state = RigidObjectCfg.InitialStateCfg(**_pose(model, name, order))
+        setattr(scene, attribute, RigidObjectCfg(prim_path=paths[name], spawn=spawn, init_state=state))
     for index, (name, path) in enumerate(files.standing.items()):
         spawn = _from_usd(path, physics, name in contacts.sensors)
-        setattr(scene, f"standing_{index}", AssetBaseCfg(prim_path=paths[name], spawn=spawn))
+        state = AssetBaseCfg.InitialStateCfg(**_pose(model, name, order))
+        standing = AssetBaseCfg(prim_path=paths[name], spawn=spawn, init_state=state)
+        setattr(scene, f"standing_{index}", standing)
     if backend.cameras and files.backdrop is not None:
         spawn = sim_utils.UsdFileCfg(usd_path=str(files.backdrop))
         scene.backdrop = AssetBaseCfg(prim_path=f"{ENV}/backdrop", spawn=spawn)
@@ -106,6 +109,14 @@ def describe(
         fixture_joints=tuple(prim_name(name) for name in compiled.fixture_joints),
         fixture_targets=tuple(float(model.qpos_spring[model.jnt_qposadr[joint]]) for joint in fixtures),
     )
+
+
+def _pose(model: mujoco.MjModel, name: str, order: QuaternionOrder) -> dict[str, Any]:
+    """Where a body begins, for its initial state."""
+    data = mujoco.MjData(model)
+    mujoco.mj_kinematics(model, data)
+    position, quat = data.body(name).xpos, data.body(name).xquat
+    return {"pos": tuple(position.tolist()), "rot": order.tuple_of(quat.tolist())}
 
 
 def simulation_cfg(physics: PhysicsConfig, backend: BackendConfig, num_envs: int) -> Any:
@@ -178,7 +189,7 @@ def _from_usd(
 def _furniture(
     model: mujoco.MjModel, joints: list[int], files: SceneFiles, contacts: ContactPlan, physics: PhysicsConfig
 ) -> Any:
-    """What stands; its joints are drives without stiffness, but for springs, that pull at their own damping."""
+    """What stands; its joints are drives without stiffness, but for springs, that give their damping."""
     path = f"{ENV}/furniture"
     if not files.jointed:
         static = sim_utils.CollisionPropertiesCfg(
@@ -201,6 +212,7 @@ def _furniture(
         actuators={
             "joints": ImplicitActuatorCfg(
                 joint_names_expr=names,
+                effort_limit_sim=MOST_EFFORT,
                 stiffness={n: float(model.jnt_stiffness[j]) for n, j in zip(names, joints, strict=True)},
                 damping={n: float(model.dof_damping[d]) for n, d in zip(names, dofs, strict=True)},
                 armature={n: float(model.dof_armature[d]) for n, d in zip(names, dofs, strict=True)},
@@ -218,8 +230,6 @@ def _robot(
     model, robot = compiled.model, task.robot
     folder = files.furniture.parent
     base = model.body(robot.base_body).id
-    data = mujoco.MjData(model)
-    mujoco.mj_kinematics(model, data)
     found = servos(model)
     joints = {name: prim_name(name) for name in compiled.robot_joints}
     home = dict(zip(robot.chain, robot.chain_home, strict=True))
@@ -237,8 +247,7 @@ def _robot(
             weightless=True,
         ),
         init_state=ArticulationCfg.InitialStateCfg(
-            pos=tuple(float(v) for v in data.xpos[base]),
-            rot=order.tuple_of(tuple(float(v) for v in data.xquat[base])),  # type: ignore[arg-type]
+            **_pose(model, robot.base_body, order),
             joint_pos={joints[name]: float(value) for name, value in home.items()},
         ),
         actuators={
@@ -299,4 +308,3 @@ def _camera() -> Any:
         data_types=["rgb"],
         spawn=sim_utils.PinholeCameraCfg(),
     )
-

@@ -1,4 +1,4 @@
-"""Writes parts of a compiled MuJoCo model as USD: the same shapes, masses, joints and frames in both backends.
+"""Writes parts of a compiled MuJoCo model as USD: both backends have the same shapes, masses, joints, frames.
 
 Metres, kilograms, z up. A body's file has the body's frame as its own, shapes are children of their body.
 PhysX's own schemas (``Physx…API``) are written by name, because USD outside Isaac Sim does not have them.
@@ -23,6 +23,8 @@ Pose = tuple[Floats, Floats]
 HERE: Pose = (np.zeros(3), np.array([1.0, 0.0, 0.0, 0.0]))
 LEAST_MASS_KG, LEAST_INERTIA_KGM2 = 1e-3, 1e-7
 """Of a body that has none in the model: 0 would have PhysX compute one from its shapes."""
+MOST_EFFORT = 1e6
+"""N or N m: more than any drive gives."""
 _RESERVED = ("Robot", "furniture", "backdrop")
 _SHAPES = {
     int(mujoco.mjtGeom.mjGEOM_BOX): "box",
@@ -95,7 +97,7 @@ def add_shapes(
 def add_shape(
     stage: Usd.Stage, path: str, model: mujoco.MjModel, geom: int, pose: Pose, size: Floats | None = None
 ) -> Usd.Prim:
-    """One geom at ``pose`` of its parent prim: a collider if it touches anything. ``size``: as the model's."""
+    """One geom at ``pose`` of its parent: a collider if it touches anything. ``size``: instead of its own."""
     prim = _shape(stage, path, model, geom, pose, model.geom_size[geom] if size is None else size)
     rgba = model.geom_rgba[geom]
     UsdGeom.Gprim(prim).CreateDisplayColorAttr(Vt.Vec3fArray([Gf.Vec3f(*(float(c) for c in rgba[:3]))]))
@@ -181,6 +183,12 @@ def add_joint(
     low, high = (float(bound) for bound in model.jnt_range[joint])
     made.CreateLowerLimitAttr(low if slides else np.degrees(low))
     made.CreateUpperLimitAttr(high if slides else np.degrees(high))
+    # PhysX drives only joints that have a drive; the actuators' configuration sets its gains
+    drive = UsdPhysics.DriveAPI.Apply(made.GetPrim(), "linear" if slides else "angular")
+    drive.CreateTypeAttr(UsdPhysics.Tokens.force)
+    drive.CreateStiffnessAttr(0.0)
+    drive.CreateDampingAttr(0.0)
+    drive.CreateMaxForceAttr(MOST_EFFORT)
     in_child: Pose = (np.array(model.jnt_pos[joint]), _x_to(model.jnt_axis[joint]))
     in_parent = composed((model.body_pos[body], model.body_quat[body]), in_child)
     _connect(made, parent, child, in_parent, in_child)

@@ -112,7 +112,7 @@ def _pose_in_asset(asset_usd: str, link: str) -> Pose:
 def _add_links(
     stage: Usd.Stage, model: mujoco.MjModel, robot: RobotConfig, bodies: list[int], poses: dict[int, Pose]
 ) -> None:
-    """Add bodies as children of the default prim. ``poses``: of their parents in the robot, completed here."""
+    """Add bodies as children of the default prim. ``poses``: of their parents in the robot; completed."""
     root: Sdf.Path = stage.GetDefaultPrim().GetPath()
     for body in bodies:
         name, parent = model.body(body).name, int(model.body_parentid[body])
@@ -133,7 +133,8 @@ def _check_joints(model: mujoco.MjModel, robot: RobotConfig, body: int, most: in
     if model.body_jntnum[body] > most:
         first = model.joint(int(model.body_jntadr[body])).name
         raise SimulatorError(
-            f"robot '{robot.name}': its body '{model.body(body).name}' has the joint '{first}' beside others, or "
-            "to the world, which USD cannot say of one body. Use robot.base=held if it drives, give each joint a "
-            "body of its own in the model, name a USD file (robot.isaaclab.usd_path), or use backend=mujoco."
+            f"robot '{robot.name}': its body '{model.body(body).name}' has the joint '{first}' beside "
+            "others, or to the world, which USD cannot say of one body. Use robot.base=held if it drives, "
+            "give each joint a body of its own in the model, name a USD file (robot.isaaclab.usd_path), or "
+            "use backend=mujoco."
         )

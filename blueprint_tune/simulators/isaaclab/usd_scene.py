@@ -88,8 +88,7 @@ def _write_standing(model: mujoco.MjModel, name: str, folder: Path) -> Path:
     """A body of its own that nothing moves: contact sensors are for rigid bodies."""
     path = folder / f"{prim_name(name)}.usda"
     stage, root = new_stage(path, prim_name(name))
-    body = model.body(name).id
-    prim = add_body(stage, str(root.GetPath()), model, body, _in_world(model, body))
+    prim = add_body(stage, str(root.GetPath()), model, model.body(name).id)
     UsdPhysics.RigidBodyAPI(prim).CreateKinematicEnabledAttr(True)
     stage.Save()
     return path

@@ -1,4 +1,4 @@
-"""What differs between environments beside their state: mass and friction, which PhysX takes through the CPU."""
+"""What differs between environments beside their state: mass and friction, given to PhysX by the CPU."""
 
 from __future__ import annotations
 

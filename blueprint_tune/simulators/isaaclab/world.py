@@ -29,7 +29,7 @@ _running: World | None = None
 
 
 class Motion(NamedTuple):
-    """Of C bodies: position (N, C, 3) m, orientation (N, C, 4) wxyz, linear (m/s) and angular (rad/s) velocity.
+    """Of C bodies: position (N, C, 3) m, orientation (N, C, 4) wxyz, velocities (N, C, 3) m/s and rad/s.
 
     Position and linear velocity are those of the body's frame.
     """
@@ -63,10 +63,7 @@ class World:
         SimulationContext.clear_instance()
         sim_utils.create_new_stage()
         self._order, self._contacts, self._setup = order, contacts, setup
-        self._sim = SimulationContext(setup.sim)
-        self._scene = InteractiveScene(setup.scene)
-        self._camera = None if setup.camera is None else Camera(setup.camera)
-        self._sim.reset()
+        self._start(setup)
         _running = self
         self.device, self.num_envs = str(self._sim.device), int(setup.scene.num_envs)
         self._dt_s = float(setup.sim.dt)
@@ -90,6 +87,20 @@ class World:
         self._robot_friction = self._robot.root_physx_view.get_material_properties().clone()
         self._scene.update(self._dt_s)
 
+    def _start(self, setup: SceneSetup) -> None:
+        """Have Isaac Lab build the scene. Raises SimulatorError with what it has to say."""
+        try:
+            self._sim = SimulationContext(setup.sim)
+            self._scene = InteractiveScene(setup.scene)
+            self._camera = None if setup.camera is None else Camera(setup.camera)
+            self._sim.reset()
+        except (ValueError, RuntimeError, FileNotFoundError) as error:
+            raise SimulatorError(
+                f"Isaac Lab cannot build the scene: {error} The robot is "
+                f"{setup.scene.robot.spawn.usd_path}; its links and joints must have the names of "
+                "robot.model, and files on a server must be within reach (docs/isaac-lab.md)."
+            ) from error
+
     def _ids(self, asset: Any, kind: str, names: tuple[str, ...]) -> Tensor:
         """Indices of joints or bodies; Isaac Lab orders them by breadth. Raises SimulatorError."""
         known = list(asset.joint_names if kind == "joint" else asset.body_names)
@@ -104,8 +115,8 @@ class World:
     def _check_alive(self) -> None:
         if _running is not self:
             raise SimulatorError(
-                "This simulation has ended, because a process can run one Isaac Sim scene at a time and another "
-                "was built. Build environments of backend 'isaaclab' in processes of their own."
+                "This simulation has ended, because a process can run one Isaac Sim scene at a time and "
+                "another was built. Build environments of backend 'isaaclab' in processes of their own."
             )
 
     def step(self, num_physics_steps: int) -> None:
@@ -136,9 +147,7 @@ class World:
         parts = [self._links(self._robot.data, self._ee_body)]
         if self._furniture is not None:
             parts.append(self._links(self._furniture.data, self._fixture_bodies))
-        parts += [
-            Motion(*(values.unsqueeze(1) for values in self._root(body.data))) for body in self._bodies
-        ]
+        parts += [Motion(*(values.unsqueeze(1) for values in self._root(body.data))) for body in self._bodies]
         position, quat, linear, angular = (torch.cat(each, dim=1) for each in zip(*parts, strict=True))
         return Motion(position - self._origins.unsqueeze(1), self._order.ours(quat), linear, angular)
 
@@ -175,6 +184,7 @@ class World:
 
         PhysX tells the velocity of a link's centre of mass (isaac-sim/IsaacLab pull request 5400).
         """
+        _ = self._robot.data.body_link_pos_w  # reading poses makes links follow what was written to joints
         rows = self._robot.root_physx_view.get_jacobians()[:, self._jacobian_row]
         return rows[:, :, self._arm], self._robot.data.body_com_pos_b[:, int(self._ee_body[0])]
 
@@ -197,9 +207,7 @@ class World:
         """Set poses, (k, B, 3) and (k, B, 4), and velocities, (k, B, 6) of their centres of mass."""
         origins = self._origins[env_ids]
         for column, body in enumerate(self._bodies):
-            pose = torch.cat(
-                [position[:, column] + origins, self._order.theirs(quat[:, column])], dim=1
-            )
+            pose = torch.cat([position[:, column] + origins, self._order.theirs(quat[:, column])], dim=1)
             body.write_root_pose_to_sim(pose, env_ids=env_ids)
             body.write_root_velocity_to_sim(velocity[:, column].contiguous(), env_ids=env_ids)
 
@@ -233,7 +241,7 @@ class World:
         self._scale_friction(self._bodies[column], self._frictions[column], env_ids, factors)
 
     def scale_robot_frictions(self, env_ids: NDArray[np.int64], factors: NDArray[np.float64]) -> None:
-        """Give the robot (k,) times its friction: of two coefficients the larger counts, so pads must follow."""
+        """Give the robot (k,) times its friction: the larger coefficient counts, so pads must follow."""
         self._scale_friction(self._robot, self._robot_friction, env_ids, factors)
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""The nominal starts of a task: nothing randomised, the robot where a policy begins. Every backend's are these."""
+"""The nominal starts of a task: nothing randomised, the robot where a policy begins; for every backend."""
 
 from __future__ import annotations
 

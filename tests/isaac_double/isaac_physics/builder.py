@@ -11,6 +11,7 @@ from pxr import Gf, Usd, UsdGeom, UsdPhysics
 
 from isaac_physics import robots
 from isaac_physics.articulation import Link, links_of
+from isaac_physics.motors import add_motor
 from isaac_physics.shapes import Floats, Material, pose, shapes_of
 from isaac_physics.stage import (
     FIRST_ENV,
@@ -182,32 +183,7 @@ def _add_joint(built: Built, body: mujoco.MjsBody, link: Link) -> None:
         joint.range, joint.limited = link.limits, mujoco.mjtLimited.mjLIMITED_TRUE
     drive = link.drive
     built.drive_targets[link.joint] = drive.target
-    _add_motor(built.spec, link.joint, drive.stiffness, drive.damping, drive.effort)
-
-
-def _add_motor(spec: mujoco.MjSpec, joint: str, stiffness: float, damping: float, effort: float) -> None:
-    """An implicit drive: stiffness (target - position) - damping velocity, at most effort."""
-    motor = spec.add_actuator(name=joint, target=joint, trntype=mujoco.mjtTrn.mjTRN_JOINT)
-    motor.biastype = mujoco.mjtBias.mjBIAS_AFFINE
-    motor.gainprm[0], motor.biasprm[1], motor.biasprm[2] = stiffness, -stiffness, -damping
-    if np.isfinite(effort):
-        motor.forcerange, motor.forcelimited = [-effort, effort], mujoco.mjtLimited.mjLIMITED_TRUE
-
-
-def change_motor(spec: mujoco.MjSpec, joint: str, changes: dict[str, float]) -> None:
-    """Give a joint and its motor the values of an actuator config, by that config's names."""
-    motor, moved = spec.actuator(joint), spec.joint(joint)
-    if "stiffness" in changes:
-        motor.gainprm[0], motor.biasprm[1] = changes["stiffness"], -changes["stiffness"]
-    if "damping" in changes:
-        motor.biasprm[2] = -changes["damping"]
-    if "effort_limit_sim" in changes:
-        effort = changes["effort_limit_sim"]
-        motor.forcerange, motor.forcelimited = [-effort, effort], mujoco.mjtLimited.mjLIMITED_TRUE
-    moved.armature = changes.get("armature", moved.armature)
-    moved.frictionloss = changes.get("friction", moved.frictionloss)
-    if "viscous_friction" in changes:
-        moved.damping = [changes["viscous_friction"], 0, 0]
+    add_motor(built.spec, link.joint, drive.stiffness, drive.damping, drive.effort)
 
 
 def _exclude(built: Built, links: list[Link], all_pairs: bool) -> None:
@@ -241,7 +217,7 @@ def _add_robot(built: Built, asset: Usd.Prim) -> None:
         built.materials[body.name] = [built.default for geom in body.geoms if geom.contype]
     joints = [joint.name for body in links for joint in body.joints]
     for joint in joints:
-        _add_motor(built.spec, joint, *motors[joint.removeprefix(f"{path}/")])
+        add_motor(built.spec, joint, *motors[joint.removeprefix(f"{path}/")])
         built.drive_targets[joint] = 0.0
     built.links[path] = [body.name for body in links]
     built.joints[path] = joints

@@ -1,4 +1,4 @@
-"""Rigid objects and articulations."""
+"""Links that joints connect to a fixed base, and the motors of the joints."""
 
 from __future__ import annotations
 
@@ -6,23 +6,22 @@ from collections.abc import Sequence
 from dataclasses import MISSING
 from typing import Any
 
-import numpy as np
 import torch
-from isaac_physics import session, stage
-from isaac_physics.builder import Built, change_motor
+from isaac_physics import stage
+from isaac_physics.builder import Built
+from isaac_physics.motors import change_motor
 from isaac_physics.rotations import rotate
-from isaac_physics.things import Buffered, Thing, buffered, environments, find, part
-from isaac_physics.views import ArticulationView, RigidBodyView
+from isaac_physics.things import Buffered, buffered, environments, find, part
+from isaac_physics.views import ArticulationView
 from isaac_physics.world import World
 from torch import Tensor
 
 from isaaclab.actuators import ActuatorBaseCfg
-from isaaclab.sim import SpawnerCfg, UsdFileCfg
+from isaaclab.assets.asset_base import AssetBase
+from isaaclab.assets.asset_base_cfg import AssetBaseCfg
+from isaaclab.assets.rigid_object import RigidObjectCfg
 from isaaclab.utils import configclass
 
-session.require_app()
-
-_EVERY = slice(None)
 _OF_MOTORS = ("stiffness", "damping", "effort_limit_sim", "armature", "friction", "viscous_friction")
 
 
@@ -41,130 +40,10 @@ def _change_motors(built: Built, joints: list[str], group: ActuatorBaseCfg) -> N
 
 def _where(env_ids: Tensor | None, joint_ids: Sequence[int] | slice | None) -> Any:
     """Rows and columns of a buffer, as the original indexes: environments must be a tensor beside joints."""
-    envs = _EVERY if env_ids is None else env_ids
-    joints = _EVERY if joint_ids is None else joint_ids
+    envs = slice(None) if env_ids is None else env_ids
+    joints = slice(None) if joint_ids is None else joint_ids
     both = not isinstance(envs, slice) and not isinstance(joints, slice)
     return (envs[:, None] if both else envs), joints
-
-
-@configclass
-class AssetBaseCfg:
-    @configclass
-    class InitialStateCfg:
-        pos: tuple[float, float, float] = (0.0, 0.0, 0.0)
-        rot: tuple[float, float, float, float] = (1.0, 0.0, 0.0, 0.0)
-
-    class_type: type = None
-    prim_path: str = MISSING
-    spawn: SpawnerCfg | None = None
-    init_state: InitialStateCfg = InitialStateCfg()
-
-
-class AssetBase(Thing):
-    def __init__(self, cfg: AssetBaseCfg) -> None:
-        super().__init__()
-        cfg.validate()
-        self.cfg = cfg.copy()
-        if isinstance(cfg.spawn, UsdFileCfg):
-            stage.spawn_file(cfg.prim_path, cfg.spawn, cfg.init_state.pos, cfg.init_state.rot)
-        if not stage.matching(cfg.prim_path):
-            raise RuntimeError(f"Could not find prim with path {cfg.prim_path}.")
-
-    @property
-    def device(self) -> str:
-        return session.require_simulation().device
-
-    @property
-    def num_instances(self) -> int:
-        return self.root_physx_view.count
-
-    @property
-    def data(self) -> Any:
-        return self._data  # there is none before the simulation plays
-
-    def update(self, dt: float) -> None:
-        self._data.update(dt)
-
-    def _only(self, kind: str, wanted: Any, path: str) -> str:
-        found = [str(prim.GetPath()) for prim in stage.below(path, wanted)]
-        if len(found) != 1:
-            raise RuntimeError(f"Expected one {kind} below '{self.cfg.prim_path}', found {found}.")
-        return found[0]
-
-
-class RigidObjectData(Buffered):
-    def __init__(self, root_physx_view: RigidBodyView, device: str) -> None:
-        super().__init__()
-        self._world, self._body = root_physx_view._world, np.array(root_physx_view._bodies)
-        self._com = torch.from_numpy(self._world.model.body_ipos[self._body[0]]).float().to(device)
-
-    @buffered
-    def root_link_pose_w(self) -> Tensor:
-        return self._world.link_poses(self._body)[:, 0]
-
-    @buffered
-    def root_com_vel_w(self) -> Tensor:
-        return self._world.free_velocities(self._body)[:, 0]
-
-    @buffered
-    def root_link_vel_w(self) -> Tensor:
-        linear, angular = self.root_com_vel_w.split(3, dim=1)
-        lever = rotate(self.root_link_quat_w, self._com.expand_as(linear))
-        return torch.cat([linear - torch.linalg.cross(angular, lever), angular], dim=1)
-
-    root_link_pos_w = part("root_link_pose_w", slice(0, 3))
-    root_link_quat_w = part("root_link_pose_w", slice(3, 7))
-    root_link_lin_vel_w = part("root_link_vel_w", slice(0, 3))
-    root_link_ang_vel_w = part("root_link_vel_w", slice(3, 6))
-    root_com_lin_vel_w = part("root_com_vel_w", slice(0, 3))
-    root_com_ang_vel_w = part("root_com_vel_w", slice(3, 6))
-
-
-class RigidObject(AssetBase):
-    @property
-    def root_physx_view(self) -> RigidBodyView:
-        return self._view
-
-    @property
-    def body_names(self) -> list[str]:
-        return [self._path.rsplit("/", 1)[1]]
-
-    def _initialize(self, world: World) -> None:
-        path = stage.first(self.cfg.prim_path)
-        self._path = self._only("rigid body", stage.is_body, path)
-        if stage.below(path, stage.is_root):
-            raise RuntimeError(
-                f"Found an articulation root when resolving '{self.cfg.prim_path}' for rigid objects."
-            )
-        self._world, self._view = world, RigidBodyView(world, self._path)
-        self._data = RigidObjectData(self._view, self.device)
-
-    def reset(self, env_ids: Sequence[int] | None = None) -> None:
-        """Clear external forces, of which the double has none."""
-
-    def write_data_to_sim(self) -> None:
-        """Apply external forces, of which the double has none."""
-
-    def write_root_pose_to_sim(self, root_pose: Tensor, env_ids: Sequence[int] | None = None) -> None:
-        envs = environments(env_ids, self.num_instances)
-        self._data.root_link_pose_w[_EVERY if env_ids is None else env_ids] = root_pose
-        self._world.set_pose(int(self._data._body[0]), envs, self._data.root_link_pose_w[envs])
-
-    def write_root_velocity_to_sim(self, root_velocity: Tensor, env_ids: Sequence[int] | None = None) -> None:
-        envs = environments(env_ids, self.num_instances)
-        self._data.root_com_vel_w[_EVERY if env_ids is None else env_ids] = root_velocity
-        self._world.set_com_velocity(int(self._data._body[0]), envs, self._data.root_com_vel_w[envs])
-
-
-@configclass
-class RigidObjectCfg(AssetBaseCfg):
-    @configclass
-    class InitialStateCfg(AssetBaseCfg.InitialStateCfg):
-        lin_vel: tuple[float, float, float] = (0.0, 0.0, 0.0)
-        ang_vel: tuple[float, float, float] = (0.0, 0.0, 0.0)
-
-    class_type: type = RigidObject
-    init_state: InitialStateCfg = InitialStateCfg()
 
 
 class ArticulationData(Buffered):
