@@ -30,7 +30,7 @@ WORKDIR /opt/blueprint-tune
 COPY pyproject.toml README.md LICENSE constraints.txt ./
 # The small build of PyTorch; --build-arg TORCH_INDEX_URL=https://pypi.org/simple has CUDA's.
 ARG TORCH_INDEX_URL=https://download.pytorch.org/whl/cpu
-RUN pip install --no-cache-dir --index-url "$TORCH_INDEX_URL" "$(grep '^torch==' constraints.txt)"
+RUN pip install --no-cache-dir --extra-index-url "$TORCH_INDEX_URL" "$(grep '^torch==' constraints.txt)"
 COPY blueprint_tune blueprint_tune
 COPY conf conf
 COPY searchspaces searchspaces

@@ -108,8 +108,8 @@ def _with_words(base: ExperimentConfig, before: Sequence[str], words: Sequence[s
     if not chosen & set(paths.GROUPS):
         return apply_overrides(base, override_values(words))
     kept = [word for word in before if override_key(word) not in chosen]
-    if "scene" in chosen:
-        kept = [word for word in kept if not override_key(word).startswith("scene.")]
+    for group in chosen & {"scene", "backend"}:  # settings of the old one mean nothing to the new
+        kept = [word for word in kept if not override_key(word).startswith(f"{group}.")]
     if "policy" not in {override_key(word) for word in (*kept, *words)}:
         kept.append(f"policy={base.policy.name}")
     return compose([*kept, *words])

@@ -19,7 +19,7 @@ from blueprint_tune.envs.factory import make_env
 from blueprint_tune.errors import ConfigError
 from blueprint_tune.evaluating import needs
 from blueprint_tune.evaluating.against import read_against
-from blueprint_tune.evaluating.subject import find_subject
+from blueprint_tune.evaluating.subject import _with_words, find_subject
 from blueprint_tune.learning.trainer import Trainer
 from blueprint_tune.schemas import SCHEMAS, load_schema
 from blueprint_tune.tuning.lineage import write_origin
@@ -345,3 +345,9 @@ def test_names_in_a_foreign_file_cannot_lead_elsewhere(
     with pytest.raises(ConfigError) as error:
         needs.bundle_needs(Path("there/policy.pt"), changed)
     assert says in str(error.value) and str(error.value).startswith("there/policy.pt: ")
+
+
+def test_another_backend_takes_no_settings_of_the_one_it_was_trained_on() -> None:
+    trained = ["+scene=kitchen_001", "backend=isaaclab", "backend.device=cpu", "seed=7"]
+    cfg = _with_words(compose(trained), trained, ["backend=mujoco"])
+    assert (cfg.backend.name, cfg.backend.num_envs, cfg.seed) == ("mujoco", 128, 7)
