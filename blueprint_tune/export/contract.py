@@ -7,16 +7,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from blueprint_tune.config.policy_schema import ActionConfig
 from blueprint_tune.config.schema import ExperimentConfig, RobotConfig
 from blueprint_tune.envs.actions import DAMPING, POSE_GAIN
+from blueprint_tune.envs.base import JointFacts
 from blueprint_tune.export.loading import FORMAT_VERSION
 from blueprint_tune.export.onnx import OPSET, JointTargets
 from blueprint_tune.mdp.describe import ObservationPart
-from blueprint_tune.mdp.state import Catalog
 
 _TEXT = ("policy_name", "policy_id", "job_id", "scene", "robot", "input_hash", "content_hash")
 """What of a contract is text, which the metadata keep as it is."""
@@ -26,6 +23,7 @@ _GRIPPER = {
 }
 _SHIFT = "shifts the end effector's target by up to scale along this axis"
 _TURN = "turns the end effector's target by up to scale about"
+_OWN = "the task's own action: times scale, or over its range where it has bounds"
 _END_EFFECTOR = {
     "x": ("world", _SHIFT),
     "y": ("world", _SHIFT),
@@ -40,16 +38,6 @@ _END_EFFECTOR = {
 
 
 @dataclass(frozen=True)
-class JointFacts:
-    """A joint that is driven or observed: ``rad`` or ``m``, and its range in that unit."""
-
-    name: str
-    unit: str
-    lower: float
-    upper: float
-
-
-@dataclass(frozen=True)
 class PolicyFacts:
     """What a bundle says about its policy beside what the config says.
 
@@ -57,7 +45,8 @@ class PolicyFacts:
         policy_name, job_id: ids usable as folder names.
         observations: the parts of an observation, in order. action_names: one name an action, in order.
         joints: the robot's in the order of targets, then the fixtures'.
-        robot_base: x, y, z (m) and yaw (rad) of the robot in the world. roles: role -> the scene's object.
+        robot_base: x, y, z (m) and yaw (rad) of the robot in the world; None where nobody knows.
+        roles: role -> the scene's object.
         control_dt_s: seconds between two actions.
         updates, env_steps, training_time_s: of the trial that was exported.
         success_rate: on the benchmark; None when it was not run.
@@ -69,7 +58,7 @@ class PolicyFacts:
     observations: tuple[ObservationPart, ...]
     action_names: tuple[str, ...]
     joints: tuple[JointFacts, ...]
-    robot_base: tuple[float, float, float, float]
+    robot_base: tuple[float, float, float, float] | None
     roles: Mapping[str, str]
     control_dt_s: float
     updates: int
@@ -78,14 +67,6 @@ class PolicyFacts:
     success_rate: float | None
     input_hash: str
     content_hash: str
-
-
-def joint_facts(catalog: Catalog, limits: NDArray[np.float64]) -> tuple[JointFacts, ...]:
-    """The joints of a bound task with their limits, (J, 2) in the catalog's order."""
-    return tuple(
-        JointFacts(name, catalog.joint_units[name], float(lower), float(upper))
-        for name, (lower, upper) in zip(catalog.joints, limits, strict=True)
-    )
 
 
 def contract(cfg: ExperimentConfig, facts: PolicyFacts, joints: JointTargets | None) -> dict[str, Any]:
@@ -103,8 +84,8 @@ def contract(cfg: ExperimentConfig, facts: PolicyFacts, joints: JointTargets | N
         "joints": [asdict(joint) for joint in facts.joints],
         "world": {
             "up": "z",
-            "robot_base": list(facts.robot_base),
-            "end_effector": cfg.robot.ee_site,
+            "robot_base": None if facts.robot_base is None else list(facts.robot_base),
+            "end_effector": None if cfg.backend.own_task else cfg.robot.ee_site,
             "roles": dict(facts.roles),
         },
         "joint_targets": dict(joints.numbers) if joints else None,
@@ -234,6 +215,9 @@ def _action(name: str, cfg: ExperimentConfig, joints: tuple[JointFacts, ...]) ->
     """What an output does; ``unit`` and ``frame`` are null where it is not a distance or an angle."""
     actions = cfg.policy.actions
     fixed = {"name": name, "low": -1.0, "high": 1.0}
+    if actions.kind == "external":
+        own = cfg.backend.action_scale
+        return {**fixed, "unit": None, "scale": own, "frame": None, "meaning": _OWN}
     if name == "gripper":
         return {**fixed, "unit": None, "scale": None, "frame": None, "meaning": _GRIPPER[actions.gripper]}
     if actions.kind == "ee_delta":
