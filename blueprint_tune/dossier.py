@@ -382,7 +382,8 @@ def now() -> str:
 def _is_choice(override: str) -> bool:
     """Whether an override picks a file of a group or the scene, rather than changing a setting."""
     key = override.lstrip("+").partition("=")[0]
-    return key in paths.GROUPS or key in ("scene.manifest", "scene.package", "scene.id")
+    named = ("scene.manifest", "scene.package", "scene.id", "backend.task", "backend.trust_package_code")
+    return key in paths.GROUPS or key in named
 
 
 def _json(path: Path) -> dict[str, Any]:

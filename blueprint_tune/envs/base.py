@@ -54,6 +54,7 @@ class TaskFacts:
         roles: role -> the scene's object.
         loose, rigid: what moves freely, and what of that has a mass to change.
         takes_events: whether :meth:`VecEnv.configure` can add randomisation.
+        action_ranges: what outputs of -1 and 1 are to a task of its own, one pair an action; else none.
     """
 
     digest: str
@@ -63,6 +64,7 @@ class TaskFacts:
     loose: tuple[str, ...] = ()
     rigid: tuple[str, ...] = ()
     takes_events: bool = False
+    action_ranges: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass

@@ -80,7 +80,6 @@ class IsaacLabTaskEnv(VecEnv):
         self._env, self.policy = env, cfg.policy
         self._name = name = cfg.backend.task or str(cfg.scene.package)
         self._cameras = cfg.backend.cameras
-        self.facts = TaskFacts(digest=ask(cfg).digest)
         self.num_envs, self.device = int(env.num_envs), str(env.device)
         self.slot_stride = self.num_envs * ranks
         self.control_dt_s, self.max_episode_steps = float(env.step_dt), int(env.max_episode_length)
@@ -89,6 +88,7 @@ class IsaacLabTaskEnv(VecEnv):
         self.action_names = action_names(env, name)
         self.num_actions = len(self.action_names)
         self._to_task = ActionMap(env.single_action_space, cfg.backend.action_scale, self.device)
+        self.facts = TaskFacts(digest=ask(cfg).digest, action_ranges=self._to_task.ranges)
         self._rewards = RewardLog(env, self.device)
         self.reward_terms = self._rewards.terms
         self._judge = make_judge(read_signal(cfg.backend.success or ""), env, name)
@@ -121,8 +121,8 @@ class IsaacLabTaskEnv(VecEnv):
             self._log = extras.get(LOG)
             self._steps = torch.zeros(self.num_envs, dtype=torch.int64, device=self.device)
             self._succeeded = torch.zeros(self.num_envs, dtype=torch.bool, device=self.device)
-        self._judge.restart()
-        self._rewards.clear()
+            self._judge.restart()
+            self._rewards.clear()
         self.history = History()
         return self.observations
 

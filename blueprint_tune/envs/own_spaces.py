@@ -52,10 +52,16 @@ class ActionMap:
 
     def __init__(self, space: Any, scale: float, device: str) -> None:
         bounded = np.isfinite(space.low) & np.isfinite(space.high)
-        half = np.where(bounded, (space.high - space.low) / 2, scale)
-        middle = np.where(bounded, (space.high + space.low) / 2, 0.0)
+        low, high = (np.where(bounded, bound, 0.0) for bound in (space.low, space.high))
+        half, middle = np.where(bounded, (high - low) / 2, scale), (high + low) / 2
         self._half = torch.as_tensor(half, dtype=torch.float32, device=device)
         self._middle = torch.as_tensor(middle, dtype=torch.float32, device=device)
+
+    @property
+    def ranges(self) -> tuple[tuple[float, float], ...]:
+        """What -1 and 1 become, one pair an action."""
+        lower, upper = (self._middle - self._half).tolist(), (self._middle + self._half).tolist()
+        return tuple(zip(lower, upper, strict=True))
 
     def __call__(self, outputs: Tensor) -> Tensor:
         """(N, A) clipped to [-1, 1] -> (N, A)."""

@@ -23,7 +23,6 @@ _GRIPPER = {
 }
 _SHIFT = "shifts the end effector's target by up to scale along this axis"
 _TURN = "turns the end effector's target by up to scale about"
-_OWN = "the task's own action: times scale, or over its range where it has bounds"
 _END_EFFECTOR = {
     "x": ("world", _SHIFT),
     "y": ("world", _SHIFT),
@@ -51,6 +50,7 @@ class PolicyFacts:
         updates, env_steps, training_time_s: of the trial that was exported.
         success_rate: on the benchmark; None when it was not run.
         input_hash, content_hash: of the experiment.
+        action_ranges: what outputs of -1 and 1 are to a task with an environment of its own.
     """
 
     policy_name: str
@@ -67,6 +67,7 @@ class PolicyFacts:
     success_rate: float | None
     input_hash: str
     content_hash: str
+    action_ranges: tuple[tuple[float, float], ...] = ()
 
 
 def contract(cfg: ExperimentConfig, facts: PolicyFacts, joints: JointTargets | None) -> dict[str, Any]:
@@ -80,7 +81,10 @@ def contract(cfg: ExperimentConfig, facts: PolicyFacts, joints: JointTargets | N
         "robot": cfg.robot.name,
         "control_hz": 1.0 / facts.control_dt_s,
         "observations": [_observation(part) for part in facts.observations],
-        "actions": [_action(name, cfg, facts.joints) for name in facts.action_names],
+        "actions": [
+            _own_action(name, *range_) for name, range_ in zip(facts.action_names, facts.action_ranges)
+        ]
+        or [_action(name, cfg, facts.joints) for name in facts.action_names],
         "joints": [asdict(joint) for joint in facts.joints],
         "world": {
             "up": "z",
@@ -211,13 +215,23 @@ def _observation(part: ObservationPart) -> dict[str, Any]:
     }
 
 
+def _own_action(name: str, lower: float, upper: float) -> dict[str, Any]:
+    """An output that a task with an environment of its own takes."""
+    return {
+        "name": name,
+        "low": -1.0,
+        "high": 1.0,
+        "unit": None,
+        "scale": (upper - lower) / 2,
+        "frame": None,
+        "meaning": f"the task's own action: {lower:g} for -1, {upper:g} for 1, in between in proportion",
+    }
+
+
 def _action(name: str, cfg: ExperimentConfig, joints: tuple[JointFacts, ...]) -> dict[str, Any]:
     """What an output does; ``unit`` and ``frame`` are null where it is not a distance or an angle."""
     actions = cfg.policy.actions
     fixed = {"name": name, "low": -1.0, "high": 1.0}
-    if actions.kind == "external":
-        own = cfg.backend.action_scale
-        return {**fixed, "unit": None, "scale": own, "frame": None, "meaning": _OWN}
     if name == "gripper":
         return {**fixed, "unit": None, "scale": None, "frame": None, "meaning": _GRIPPER[actions.gripper]}
     if actions.kind == "ee_delta":

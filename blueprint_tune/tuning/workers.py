@@ -284,6 +284,7 @@ class Finalist:
             success_rate=self._result.success_rate,
             input_hash=job.input_hash,
             content_hash=job.content_hash,
+            action_ranges=env.facts.action_ranges,
         )
 
 
