@@ -49,7 +49,7 @@ def make_isaaclab_task(cfg: ExperimentConfig, ranks: int = 1) -> IsaacLabTaskEnv
         import_tasks(backend.env_path, backend.imports)
 
     if cfg.scene.package is None:
-        return IsaacLabTaskEnv(registered_env(str(backend.task), *sizes, register), cfg, ranks)
+        return _behind_the_seam(registered_env(str(backend.task), *sizes, register), cfg, ranks)
     if not backend.trust_package_code:
         raise ConfigError(
             f"The code of {cfg.scene.package} is not trusted: backend.trust_package_code is false."
@@ -57,11 +57,20 @@ def make_isaaclab_task(cfg: ExperimentConfig, ranks: int = 1) -> IsaacLabTaskEnv
     folder = Path(cfg.scene.package)
     try:
         register()
-        return IsaacLabTaskEnv(env_of(lambda: package_env_cfg(folder), *sizes), cfg, ranks)
+        return _behind_the_seam(env_of(lambda: package_env_cfg(folder), *sizes), cfg, ranks)
     except BlueprintTuneError:
         raise
     except Exception as error:  # whatever the package's code raises
         raise does_not_run(folder, error) from error
+
+
+def _behind_the_seam(env: Any, cfg: ExperimentConfig, ranks: int) -> IsaacLabTaskEnv:
+    """A task that does not fit is closed again: a process has one simulation at a time."""
+    try:
+        return IsaacLabTaskEnv(env, cfg, ranks)
+    except BaseException:
+        env.close()
+        raise
 
 
 @contextmanager

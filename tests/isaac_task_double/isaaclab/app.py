@@ -13,7 +13,9 @@ class AppLauncher:
     cameras = False
 
     def __init__(self, launcher_args: argparse.Namespace | dict | None = None, **kwargs):
-        settings = {**(vars(launcher_args) if isinstance(launcher_args, argparse.Namespace) else launcher_args or {})}
+        settings = {
+            **(vars(launcher_args) if isinstance(launcher_args, argparse.Namespace) else launcher_args or {})
+        }
         settings |= kwargs
         type(self).running, type(self).cameras = True, bool(settings.get("enable_cameras"))
         self.app = App()

@@ -1,7 +1,6 @@
 """The manager-based ones."""
 
 import torch
-
 from isaaclab.envs import ManagerBasedRLEnvCfg
 from isaaclab.managers import (
     ActionTermCfg,

@@ -2,7 +2,6 @@
 
 import gymnasium
 import torch
-
 from isaaclab.envs import DirectMARLEnvCfg, DirectRLEnv, DirectRLEnvCfg
 from isaaclab.scene import InteractiveSceneCfg
 from isaaclab.utils import configclass
@@ -25,7 +24,7 @@ class DirectReachCfg(DirectRLEnvCfg):
 @configclass
 class PairCfg(DirectMARLEnvCfg):
     scene: InteractiveSceneCfg = InteractiveSceneCfg(num_envs=4096)
-    possible_agents: list = ["left", "right"]
+    possible_agents: list = ["left", "right"]  # noqa: RUF012
 
     def __post_init__(self):
         self.decimation = 2

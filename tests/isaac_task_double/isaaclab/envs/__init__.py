@@ -113,7 +113,9 @@ class _Env(gymnasium.Env):
         if self.render_mode != "rgb_array":
             return None
         if not AppLauncher.cameras:
-            raise RuntimeError("Cannot render 'rgb_array' when the simulation render mode is 'NO_GUI_OR_RENDERING'.")
+            raise RuntimeError(
+                "Cannot render 'rgb_array' when the simulation render mode is 'NO_GUI_OR_RENDERING'."
+            )
         width, height = self.cfg.viewer.resolution
         picture = np.full((height, width, 3), 255, dtype=np.uint8)
         point = self.scene["point"]
@@ -189,7 +191,11 @@ class DirectRLEnv(_Env):
         self.reset_time_outs = torch.zeros_like(self.reset_terminated)
         seen = gymnasium.spaces.Box(-np.inf, np.inf, (cfg.observation_space,))
         self.single_observation_space = gymnasium.spaces.Dict({"policy": seen})
-        free = gymnasium.spaces.Box(-np.inf, np.inf, (cfg.action_space,)) if isinstance(cfg.action_space, int) else None
+        free = (
+            gymnasium.spaces.Box(-np.inf, np.inf, (cfg.action_space,))
+            if isinstance(cfg.action_space, int)
+            else None
+        )
         self.single_action_space = free or cfg.action_space
 
     def reset(self, seed=None, options=None):

@@ -14,7 +14,7 @@ class ManagerTermBaseCfg:
     """A function of the environment."""
 
     func: Callable = MISSING
-    params: dict[str, Any] = {}
+    params: dict[str, Any] = {}  # noqa: RUF012
 
 
 @configclass
@@ -72,7 +72,10 @@ def _terms(cfg, kind):
         if term is None or name == "concatenate_terms":
             continue
         if not isinstance(term, kind):
-            raise TypeError(f"Configuration for the term '{name}' is not of type {kind.__name__}. Received: '{type(term)}'.")
+            raise TypeError(
+                f"Configuration for the term '{name}' is not of type {kind.__name__}."
+                f" Received: '{type(term)}'."
+            )
         if isinstance(getattr(term, "func", None), str) and ":" not in term.func:
             raise ValueError(f"The input string '{term.func}' cannot be resolved.")
         found[name] = term

@@ -3,7 +3,6 @@
 import importlib
 
 import gymnasium
-
 import isaaclab.envs  # noqa: F401
 
 
