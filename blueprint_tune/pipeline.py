@@ -17,7 +17,7 @@ from blueprint_tune.reporting.sinks.choose import check_sinks, open_sinks
 from blueprint_tune.reporting.sinks.sinks import Sinks
 from blueprint_tune.storage.path import open_root
 from blueprint_tune.summary import summarise
-from blueprint_tune.tasks.asked import Asked, ask, inexact, with_env_package
+from blueprint_tune.tasks.asked import Asked, ask, inexact, with_env_package, with_installed
 from blueprint_tune.tuning.folder import ExperimentFolder, anchored, describe, open_folder
 from blueprint_tune.tuning.forecast import closing_s
 from blueprint_tune.tuning.progress import Progress
@@ -87,7 +87,7 @@ def resume_experiment(path: Path | str) -> RunResult:
     :func:`run_experiment` raises.
     """
     folder = ExperimentFolder(Path(path).absolute())
-    cfg, _ = folder.read()
+    cfg = with_installed(folder.read()[0], folder.path)
     check_sinks(cfg)
     with Progress(cfg.logger.progress, folder.name) as progress:
         progress.stage("reading the scene")

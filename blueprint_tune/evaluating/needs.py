@@ -149,8 +149,10 @@ def _differences(needs: Needs, cfg: ExperimentConfig, env: VecEnv) -> Iterator[s
         yield f"control rate: it acts at {needs.control_hz:g} Hz, here at {1.0 / env.control_dt_s:g} Hz"
     for part in env.describe_observations():
         here_too = _meaning({key: getattr(part, key) for key in _MEANING})
-        yield from _changed(f"observation '{part.name}'", needs.meanings.get(part.name, {}), here_too)
-    yield from _changed("controller", needs.controller, _controller(cfg))
+        if part.name in needs.meanings:
+            yield from _changed(f"observation '{part.name}'", needs.meanings[part.name], here_too)
+    if needs.controller:
+        yield from _changed("controller", needs.controller, _controller(cfg))
 
 
 def _changed(what: str, theirs: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[str]:

@@ -15,6 +15,7 @@ from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.dossier import Dossier
 from blueprint_tune.errors import ConfigError
 from blueprint_tune.evaluating.needs import Needs, bundle_needs, config_needs
+from blueprint_tune.tasks.asked import with_installed
 from blueprint_tune.tuning.folder import ExperimentFolder
 from blueprint_tune.tuning.lineage import read_origin
 from blueprint_tune.tuning.records import CHECKPOINT_FILE, load_records
@@ -87,7 +88,7 @@ def _checkpoint(file: Path) -> Subject:
 
 
 def _in_experiment(folder: ExperimentFolder, file: Path, sample: Mapping[str, Any]) -> Subject:
-    base, _ = folder.read()
+    base = with_installed(folder.read()[0], folder.path)
     trained = apply_overrides(base, sample)
     overrides = [str(word) for word in folder.tree().get("overrides") or ()]
 

@@ -59,13 +59,20 @@ def with_env_package(cfg: ExperimentConfig, folder: Path) -> ExperimentConfig:
 
     Raises TaskPackageError where it cannot be installed, StorageError where it cannot be fetched.
     """
-    asked, place = cfg.backend.env_package, folder.absolute() / ENV_FOLDER
-    if asked is None:
+    found = with_installed(cfg, folder)
+    if found.backend.env_package is None or found.backend.env_path is not None:
+        return found
+    install(read_env_package(found.backend.env_package, cfg.storage.endpoint), folder.absolute() / ENV_FOLDER)
+    return with_installed(cfg, folder)
+
+
+def with_installed(cfg: ExperimentConfig, folder: Path) -> ExperimentConfig:
+    """The same as far as it was installed there before: where it came from may be gone."""
+    place, backend = folder.absolute() / ENV_FOLDER, cfg.backend
+    there = installed(place) if backend.env_package is not None and backend.env_path is None else None
+    if there is None or there[0] != backend.env_package:
         return cfg
-    there = installed(place)
-    if there is None or there[0] != asked:  # an experiment's package does not change: its digest names it
-        install(read_env_package(asked, cfg.storage.endpoint), place)
-    return replace(cfg, backend=replace(cfg.backend, env_path=str(place)))
+    return replace(cfg, backend=replace(backend, env_path=str(place)))
 
 
 def _env_digest(cfg: ExperimentConfig) -> str | None:
