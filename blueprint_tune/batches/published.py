@@ -27,10 +27,10 @@ def published_rows(root: StoragePath) -> list[dict[str, Any]]:
     Raises StorageError.
     """
     published, damaged = all_published(root)
-    for sentence in damaged:
+    known, torn = champion_names(published)
+    for sentence in (*damaged, *torn):
         log.warning(sentence)
-    known = champion_names(published)
-    return [_row(policy, known[place(policy)] == policy.name) for policy in published]
+    return [_row(policy, known.get(place(policy)) == policy.name) for policy in published]
 
 
 def mark_champions(rows: Iterable[dict[str, Any]]) -> None:
@@ -47,7 +47,7 @@ def mark_champions(rows: Iterable[dict[str, Any]]) -> None:
             policy = at_address(address, StorageConfig(None, "."))
             where = (str(policy.root), *place(policy))
             if where not in names:
-                names |= {where: champion_names([policy])[place(policy)]}
+                names[where] = champion_names([policy])[0].get(place(policy))
             row["champion"] = names[where] == policy.name
 
 

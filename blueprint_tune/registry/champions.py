@@ -30,6 +30,10 @@ from blueprint_tune.storage.path import StoragePath, check_id
 Decision = dict[str, Any]
 """The document ``decisions/*.json``, as its schema has it."""
 CHAMPION_FILE = "champion.json"
+_CANDIDATE = {
+    "policy_name", "job_id", "eval_id", "success", "success_rate", "success_rate_95ci", "bundle_sha256",
+}  # fmt: skip
+"""What is read of a decision's candidate."""
 _NUMBERED = re.compile(r"(\d{6})\.json")
 
 
@@ -109,8 +113,11 @@ class Log:
 
     def _read(self, number: int) -> Decision:
         decision = read_json(self.document(number))
-        if decision.get("decision") != number:
+        candidate, leaves = decision.get("candidate"), decision.get("champion_decision", "")
+        if decision.get("decision") != number or not isinstance(leaves, int | None):
             raise StorageError(f"{self.document(number)} is damaged: it is not decision {number}.")
+        if not isinstance(candidate, dict) or not candidate.keys() >= _CANDIDATE:
+            raise StorageError(f"{self.document(number)} is damaged: it does not say who the candidate was.")
         return decision
 
 

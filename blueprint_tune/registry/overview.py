@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from blueprint_tune.config.evaluation_schema import GatesConfig
+from blueprint_tune.errors import StorageError
 from blueprint_tune.registry.bundles import bundle_identity
 from blueprint_tune.registry.champions import Champion, log
 from blueprint_tune.registry.evaluations import read_evaluation, read_experiment
@@ -21,10 +22,10 @@ _LISTED = ("timestamp", "job_id", "success_rate", "success_rate_95ci")
 def rows(root: StoragePath) -> tuple[list[dict[str, Any]], list[str]]:
     """A row a published policy, by scene, policy type and robot, the best first; the champion is marked.
 
-    And a sentence for each index or entry that is damaged.
+    And a sentence for each index, entry or champion's log that is damaged.
     """
     published, damaged = all_published(root)
-    known = champion_names(published)
+    known, torn = champion_names(published)
     found: list[dict[str, Any]] = [
         {
             "scene": policy.scene,
@@ -32,7 +33,7 @@ def rows(root: StoragePath) -> tuple[list[dict[str, Any]], list[str]]:
             "robot": policy.robot,
             "name": policy.name,
             **{name: policy.entry.get(name) for name in _LISTED},
-            "champion": known[place(policy)] == policy.name,
+            "champion": known.get(place(policy)) == policy.name,
             "bundle": str(policy.bundle),
         }
         for policy in published
@@ -40,7 +41,7 @@ def rows(root: StoragePath) -> tuple[list[dict[str, Any]], list[str]]:
     found.sort(
         key=lambda r: (r["scene"], r["policy_type"], r["robot"], -r["success_rate_95ci"][0], r["name"])
     )
-    return found, damaged
+    return found, [*damaged, *torn]
 
 
 def place(policy: Published) -> tuple[str, str, str]:
@@ -48,11 +49,23 @@ def place(policy: Published) -> tuple[str, str, str]:
     return policy.scene, policy.policy, policy.robot
 
 
-def champion_names(published: Sequence[Published]) -> dict[tuple[str, str, str], str | None]:
-    """The champion's name for each :func:`place` of ``published``, which share one root."""
+def champion_names(
+    published: Sequence[Published],
+) -> tuple[dict[tuple[str, str, str], str | None], list[str]]:
+    """The champion's name for each :func:`place` of ``published``, which share one root.
+
+    And a sentence for each log that is damaged, whose champion nobody knows.
+    """
     roots = {place(policy): policy.root for policy in published}
-    champions = {where: log(root, *where).state()[1] for where, root in roots.items()}
-    return {where: None if found is None else found.name for where, found in champions.items()}
+    names: dict[tuple[str, str, str], str | None] = {}
+    damaged = []
+    for where, root in roots.items():
+        try:
+            champion = log(root, *where).state()[1]
+            names[where] = None if champion is None else champion.name
+        except StorageError as error:
+            damaged.append(f"Who the champion of {' / '.join(where)} is cannot be told: {error}")
+    return names, damaged
 
 
 def facts(policy: Published, gates: GatesConfig) -> dict[str, Any]:

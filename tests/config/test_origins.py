@@ -46,3 +46,30 @@ def test_the_file_or_command_line_that_set_a_value(composed_with_user_file, key:
 def test_a_users_file_is_named_by_its_path(composed_with_user_file) -> None:
     composed, folder = composed_with_user_file
     assert origin(["storage", "root"], composed) == f"{Path(folder) / 'storage' / 'mine.yaml'}: "
+
+
+@pytest.mark.parametrize("preset", ["quick", "full"])
+def test_a_policys_own_settings_of_the_agent_lie_over_any_agent(preset: str) -> None:
+    overrides = [
+        "+scene=warehouse_001",
+        "policy=pallet_handling",
+        f"preset={preset}",
+        "agent.initial_std=0.9",
+    ]
+    composed = load(overrides)
+    agent = composed.tree["agent"]
+    assert (agent["discount_factor"], agent["initial_std"]) == (0.99, 0.9), "and the command line over both"
+    assert origin(["agent", "desired_kl"], composed) == "conf/agent/_long_horizon.yaml: "
+    assert origin(["agent", "initial_std"], composed) == ""
+    assert origin(["agent", "gae_lambda"], composed) == f"conf/agent/{agent['name']}.yaml: "
+
+
+def test_a_users_settings_of_the_agent_for_a_policy_are_named_by_their_path(tmp_path: Path) -> None:
+    for group in ("agent", "policy"):
+        (tmp_path / group).mkdir()
+    (tmp_path / "agent" / "_mine.yaml").write_text("gae_lambda: 0.9\n")
+    defaults = "defaults: [drawer_manipulation, /agent/_mine@_global_.agent, _self_]\nname: mine\n"
+    (tmp_path / "policy" / "mine.yaml").write_text(defaults)
+    composed = load(["+scene=kitchen_001", "policy=mine"], tmp_path)
+    assert composed.tree["agent"]["gae_lambda"] == 0.9
+    assert origin(["agent", "gae_lambda"], composed) == f"{tmp_path / 'agent' / '_mine.yaml'}: "

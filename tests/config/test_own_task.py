@@ -1,4 +1,4 @@
-"""Backends whose tasks bring their own environment: what composes, what does not, and what identifies them."""
+"""Backends whose tasks bring their own environment: what composes, what does not, what identifies them."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ def test_a_namespace_is_no_part_of_the_scenes_id() -> None:
         ([*TASK, "+scene=manifest", "scene.manifest=x.json"], "the scene is the task's own"),
         (
             [*TASK, "backend.success=often"],
-            "backend.success=often: which episodes succeed. Give termination:<",
+            "success=often: which episodes succeed. Give termination:<",
         ),
         ([*TASK, "backend.success=return:much"], "backend.success=return:much: which episodes"),
         ([*TASK, "backend.success=null"], "which episodes succeed. Give termination:<"),
         (
             [*TASK, "sweep.metric=train/return"],
-            "Use one of eval/success_rate, eval/action_smoothness, eval/ret",
+            "Use one of eval/success_rate, .*, eval/return",
         ),
         (["+scene=kitchen_001", "sweep.metric=eval/return"], "'eval/return' cannot compare trials"),
         (["+scene=kitchen_001", "policy=_external"], "stands for the task of another backend"),
         (
             [*TASK, "sweep=random", "searchspace=randomization"],
-            "what is rewarded, seen and randomised is the",
+            "what is rewarded, seen and randomised is",
         ),
         (["+scene=kitchen_001", "backend.task=A"], "backend.task"),
     ],
@@ -97,8 +97,6 @@ def test_what_is_asked_is_told_apart_and_where_it_runs_is_not() -> None:
 
 def test_other_backends_keep_the_identity_they_had() -> None:
     tree = to_dict(compose(["+scene=kitchen_001", "policy=dexterous_pick_place"]))
-    before = {
-        **tree,
-        "backend": {k: tree["backend"][k] for k in ("name", "num_envs", "num_threads", "ignores")},
-    }
+    known = ("name", "num_envs", "num_threads", "ignores")
+    before = {**tree, "backend": {key: tree["backend"][key] for key in known}}
     assert task_digest(tree, "digest") == task_digest(before, "digest")

@@ -193,6 +193,30 @@ def test_a_damaged_entry_hides_no_other(
 
 
 @pytest.mark.parametrize(
+    "decision",
+    [b"\0torn", b"[]", b'{"decision": 1}', b'{"decision": 1, "champion_decision": 1, "candidate": {}}'],
+)
+def test_a_damaged_decision_hides_no_policy(
+    store: Path, publish: Publish, decision: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish("good", 90), publish("fetches", 70, robot="fetch")
+    root = f"storage.root={store}"
+    assert run("promote", "good", root) == 0 and run("promote", "fetches", root) == 0
+    training = store / "scenes" / SCENE / "rl_training"
+    (training / f"champions/{POLICY}/franka/decisions/000001.json").write_bytes(decision)
+    capsys.readouterr()
+    assert run("list", root, "--json") == 0
+    printed = capsys.readouterr()
+    rows = {row["name"]: row["champion"] for row in json.loads(printed.out)}
+    assert rows["fetches"] and not rows["good"]
+    assert f"{SCENE} / {POLICY} / franka" in printed.err and "000001.json is damaged" in printed.err
+    for verb in ("show", "promote"):
+        assert run(verb, "good", root) == 2
+        error = capsys.readouterr().err
+        assert "000001.json is damaged" in error and "Traceback" not in error
+
+
+@pytest.mark.parametrize(
     ("words", "said"),
     [
         (("list", "~nosuchuser/x"), "~nosuchuser/x is no place to store in"),
