@@ -192,7 +192,13 @@ def _outcome(dossier: Dossier, session: RaySession, progress: Progress) -> dict[
     expected = closing_s(dossier.cfg, best.env_steps / best.duration_s if best.duration_s else None)
     threads, champion = max(1, cpus), _champion(dossier, progress)
     job, *rivals = (replace(dossier.job(threads, record), incumbent=champion) for record in (best, *others))
-    return prove(job, dossier.folder, progress, cpus, expected, rivals, eligible)
+    return prove(job, dossier.folder, progress, cpus, expected, rivals, eligible, _gpus(dossier.cfg))
+
+
+def _gpus(cfg: ExperimentConfig) -> float:
+    """Of one simulator: a rank's share of what a trial reserves; none where physics runs on the CPU."""
+    resources = cfg.sweep.resources
+    return resources.gpus / resources.num_ranks if cfg.backend.device != "cpu" else 0.0
 
 
 def _champion(dossier: Dossier, progress: Progress) -> Mapping[str, Any] | None:

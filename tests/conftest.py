@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -77,3 +80,18 @@ def local_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with RaySession(ClusterConfig(address=None, num_cpus=2), log) as session:
         session.start()
         yield
+
+
+@pytest.fixture(scope="session")
+def isaac_double() -> Iterator[str]:
+    """The folder of Isaac Lab's test double, importable here and in the processes that are started here."""
+    folder = str(Path(__file__).parent / "isaac_double")
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = folder if before is None else os.pathsep.join([folder, before])
+    sys.path.insert(0, folder)
+    yield folder
+    sys.path.remove(folder)
+    if before is None:
+        del os.environ["PYTHONPATH"]
+    else:
+        os.environ["PYTHONPATH"] = before

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from blueprint_tune.config import paths
+from blueprint_tune.config.backend_events import event_problems
 from blueprint_tune.config.curriculum import curriculum_problems
 from blueprint_tune.config.evaluation_schema import EvaluationConfig
 from blueprint_tune.config.own_task import own_task_problems
@@ -30,6 +31,7 @@ def cross_checks(cfg: ExperimentConfig) -> list[str]:
     return [
         *_learning(cfg.agent, cfg.backend.num_envs, cfg.sweep.resources.num_ranks),
         *_resources(cfg),
+        *event_problems(cfg),
         *_cluster(cfg.cluster),
         *_storage(cfg.storage),
         *_budget(cfg),
@@ -78,6 +80,11 @@ def _resources(cfg: ExperimentConfig) -> Iterator[str]:
         yield (
             "agent.device=cuda learns on a GPU, and the trials are given none."
             " Add sweep.resources.gpus=1, or leave agent.device at auto."
+        )
+    if cfg.backend.device.startswith("cuda") and not gpus:
+        yield (
+            f"backend.device={cfg.backend.device} simulates on a GPU, and the trials are given none."
+            " Set sweep.resources.gpus=1, or backend.device=cpu for a few environments."
         )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from blueprint_tune.config.backend_events import drop_events
 from blueprint_tune.config.origins import origin
 from blueprint_tune.config.own_robot import replace_own_robot
 from blueprint_tune.config.package_rewards import apply_package
@@ -40,6 +41,7 @@ def complete(tree: dict[str, Any], overrides: Sequence[str]) -> ExperimentConfig
     problems = replace_own_robot(tree, overrides)
     if problems:
         raise ConfigError(join_problems(problems))
+    drop_events(tree)
     return to_config(tree)
 
 
@@ -56,6 +58,7 @@ def examine_composed(composed: Composed) -> tuple[ExperimentConfig | None, list[
     own = replace_own_robot(composed.tree, composed.usable)
     if composed.layer is not None:
         apply_package(composed.tree, composed.layer)
+    drop_events(composed.tree)
     problems += own
     if composed.tree and not own:
         config, found = examine(composed.tree, lambda path: origin(path, composed), composed.silent)

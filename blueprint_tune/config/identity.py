@@ -94,6 +94,8 @@ def task_settings(config: Mapping[str, Any], scene_digest: str | None) -> dict[s
     }
     if config["backend"]["name"] in OWN_TASK_BACKENDS:  # their starts depend on it
         settings["backend.num_envs"] = config["backend"]["num_envs"]
+    if settings["backend.name"] != "isaaclab":
+        settings = {key: value for key, value in settings.items() if not key.startswith("robot.isaaclab.")}
     return {**settings, "robot.model": _robot_digest(settings["robot.model"]), "scene.digest": scene_digest}
 
 
@@ -165,6 +167,8 @@ def _question(config: ExperimentConfig, scene_digest: str) -> dict[str, Any]:
     tree["backend"] = _given({**tree["backend"], "env_package": None, "env_path": None})  # told by digest too
     robot = tree["robot"]
     robot["model"] = _robot_digest(config.robot.model)
+    if config.backend.name != "isaaclab":
+        del robot["isaaclab"]
     for gripper in filter(None, robot["grippers"].values()):
         if gripper["model"] is not None:
             gripper["model"] = _robot_digest(gripper["model"])

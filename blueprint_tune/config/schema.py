@@ -79,6 +79,18 @@ class ServoConfig:
 
 
 @dataclass(config=STRICT)
+class IsaacLabAssetConfig:
+    """What the backend isaaclab takes for the robot; nothing = ``RobotConfig.model``, written as USD."""
+
+    asset: str | None = None
+    """An ArticulationCfg of Isaac Lab's own: ``module:NAME``."""
+    usd_path: str | None = None
+    """A USD file, before ``asset``; links and joints are named as in ``RobotConfig.model``."""
+    tool_of: str | None = None
+    """A link of ``asset`` without tool: what the model has below that link is added to it."""
+
+
+@dataclass(config=STRICT)
 class RobotConfig:
     """A robot model and what the rest of the program needs to know about it."""
 
@@ -120,6 +132,7 @@ class RobotConfig:
     """Position servos added for joints without an actuator."""
     guesses: list[str] = Field(default_factory=list)
     """What was assumed where a robot's own file says nothing, a sentence each."""
+    isaaclab: IsaacLabAssetConfig = Field(default_factory=IsaacLabAssetConfig)
 
     @property
     def hand(self) -> GripperConfig | None:
@@ -194,7 +207,7 @@ class AgentConfig:
 class BackendConfig:
     """Where physics comes from."""
 
-    name: Literal["mujoco", "pointmass", "isaaclab_task"]
+    name: Literal["mujoco", "isaaclab", "pointmass", "isaaclab_task"]
     num_envs: Count
     num_threads: Count | Literal["auto"]
     """Physics threads of a trial's process; auto = the CPUs it was given."""
@@ -202,8 +215,12 @@ class BackendConfig:
     """Fields of a physics profile that mean nothing to it."""
     gpus: NonNegative
     """GPUs of a trial, unless ``sweep.resources.gpus`` says otherwise."""
+    drops_events: list[str] = Field(default_factory=list)
+    """Kinds of events that it cannot play: a policy's are left out, with a note."""
     device: str = "cpu"
     """Where physics and the state live: cpu, cuda:0, … of those that the process sees."""
+    env_spacing_m: Positive | None = None
+    """Between neighbouring environments, where they share a world."""
     cameras: bool = False
     """Whether pictures can be taken, where that has to be known at the start."""
     start_timeout_s: Positive | None = None

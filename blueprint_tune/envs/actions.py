@@ -109,19 +109,24 @@ class EndEffectorDelta:
         self._arm = len(robot.chain)
         self._lower, self._upper = joint_limits[: self._arm, 0], joint_limits[: self._arm, 1]
         self._axes = AXES[config.axes]
-        weights = torch.tensor([robot.weights.get(name, 1.0) for name in robot.chain])
+        self._device = joint_limits.device
+        weights = torch.tensor([robot.weights.get(n, 1.0) for n in robot.chain], device=self._device)
         self._weights = None if bool((weights == 1.0).all()) else weights
         self.names = (*self._axes, *self._gripper.names)
-        self._position, self._quat = torch.zeros(0, 3), torch.zeros(0, 4)
+        self._allocate(0)
 
     def restart(self, env_ids: Any, simulator: Simulator) -> None:
         """Begin from the measured pose of environments that start an episode."""
         state = simulator.state
         ee = state.catalog.frames.index("robot/ee")
         if len(self._position) != state.num_envs:
-            self._position, self._quat = torch.zeros(state.num_envs, 3), torch.zeros(state.num_envs, 4)
+            self._allocate(state.num_envs)
         self._position[env_ids] = state.frame_pos[env_ids, ee]
         self._quat[env_ids] = state.frame_quat[env_ids, ee]
+
+    def _allocate(self, num_envs: int) -> None:
+        self._position = torch.zeros(num_envs, 3, device=self._device)
+        self._quat = torch.zeros(num_envs, 4, device=self._device)
 
     def apply(self, action: Tensor, simulator: Simulator) -> Tensor:
         """Joint targets (N, R) in rad or m for the simulator's present state."""
@@ -164,7 +169,7 @@ class EndEffectorDelta:
 
     def load_state_dict(self, saved: dict[str, Tensor]) -> None:
         """Restore :meth:`state_dict`."""
-        self._position, self._quat = saved["position"].clone(), saved["quat"].clone()
+        self._position, self._quat = (saved[k].to(self._device, copy=True) for k in ("position", "quat"))
 
 
 Actions = JointPositionDelta | EndEffectorDelta

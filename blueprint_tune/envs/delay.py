@@ -28,7 +28,7 @@ class DelayLine:
 
     def __init__(self, values: Tensor, steps: Tensor, newest: int = 0) -> None:
         self.values, self.steps, self.newest = values, steps, newest
-        self._everyone = torch.arange(values.shape[1])
+        self._everyone = torch.arange(values.shape[1], device=values.device)
 
     def push(self, values: Tensor) -> Tensor:
         """Take the newest values, (N, D); returns the delayed ones, (N, D)."""
@@ -39,7 +39,7 @@ class DelayLine:
     def restart(self, env_ids: Ints, values: Tensor, steps: Ints | None) -> None:
         """Begin episodes: nothing but ``values``, (k, D), has been there; ``steps``, (k,): their delays."""
         self.values[:, env_ids] = values
-        self.steps[env_ids] = 0 if steps is None else torch.from_numpy(steps)
+        self.steps[env_ids] = 0 if steps is None else torch.from_numpy(steps).to(self.steps.device)
 
     def grown(self, length: int) -> DelayLine:
         """The same line with room for delays below ``length``; its oldest values stand for older ones."""
@@ -51,7 +51,8 @@ class DelayLine:
 class Delays:
     """What arrives late in all environments of a policy; costs nothing where nothing does."""
 
-    def __init__(self, policy: PolicyConfig) -> None:
+    def __init__(self, policy: PolicyConfig, device: str = "cpu") -> None:
+        self._device = device
         self._lines: dict[str, DelayLine] = {}
         self.fit(policy)
 
@@ -63,7 +64,7 @@ class Delays:
         """The line that ``values``, (N, D), travel through; None if nothing can delay them."""
         line, length = self._lines.get(name), self._lengths[name]
         if line is None and length > 1:
-            nothing_late = torch.zeros(len(values), dtype=torch.int64)
+            nothing_late = torch.zeros(len(values), dtype=torch.int64, device=self._device)
             line = self._lines[name] = DelayLine(values.expand(length, -1, -1).clone(), nothing_late)
         elif line is not None and len(line.values) < length:
             line = self._lines[name] = line.grown(length)
@@ -115,7 +116,9 @@ class Delays:
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Restore :meth:`state_dict`."""
         self._lines = {
-            name: DelayLine(line["values"].clone(), line["steps"].clone(), line["newest"])
+            name: DelayLine(
+                *(line[part].to(self._device, copy=True) for part in ("values", "steps")), line["newest"]
+            )
             for name, line in saved.items()
         }
 

@@ -12,7 +12,7 @@ from blueprint_tune.envs.draws import make_draws
 from blueprint_tune.envs.manipulation import ManipulationEnv
 from blueprint_tune.envs.task_terms import TaskTerms
 from blueprint_tune.mdp.state import Catalog
-from blueprint_tune.simulators.registry import make_simulator
+from blueprint_tune.simulators import registry
 from blueprint_tune.tasks.asked import Asked, ask, of_scene
 from blueprint_tune.tasks.spec import TaskSpec, bind_task, catalog
 
@@ -20,11 +20,13 @@ from blueprint_tune.tasks.spec import TaskSpec, bind_task, catalog
 def check_task(config: ExperimentConfig) -> Asked:
     """Bind scene, roles and every term, starting no simulator; of a task of its own only its files are read.
 
-    Raises ConfigError, ManifestError or TaskPackageError for whatever a run would have died of.
+    Raises ConfigError, ManifestError, TaskPackageError or SimulatorError for whatever a run would have died
+    of.
     """
     if config.backend.own_task:
         return ask(config)
     task = bind_task(config)
+    registry.check_task(config.backend.name, task)
     names = catalog(task)
     _bind_policy(config, task, names)
     _actions(config, torch.zeros(len(config.robot.chain), 2))
@@ -50,8 +52,8 @@ def make_manipulation(config: ExperimentConfig, num_threads: int, ranks: int = 1
     terms = _bind_policy(config, task, names)
     num_actions = len(_actions(config, torch.zeros(len(config.robot.chain), 2)).names)
     num_envs = config.backend.num_envs // ranks
-    simulator = make_simulator(config.backend.name, task, names, num_envs, num_threads, num_actions)
-    actions = _actions(config, torch.from_numpy(simulator.joint_limits).float())
+    simulator = registry.make_simulator(config.backend, task, names, num_envs, num_threads, num_actions)
+    actions = _actions(config, torch.from_numpy(simulator.joint_limits).float().to(simulator.device))
     return ManipulationEnv(task, simulator, actions, terms, num_envs * ranks)
 
 

@@ -51,9 +51,10 @@ class ManipulationEnv(VecEnv):
         self.control_dt_s = self._decimation * task.physics.dt_s
         self.max_episode_steps = max(1, round(task.policy.episode_s / self.control_dt_s))
         self._everyone = np.arange(self.num_envs)
-        self._nobody = torch.zeros(self.num_envs, dtype=torch.bool)
+        self._nobody = torch.zeros(self.num_envs, dtype=torch.bool, device=self.device)
         self._probe: Probe | None = None
-        self._nominal_frames = simulator.state.frame_pos[0].clone(), simulator.state.frame_quat[0].clone()
+        state = simulator.state
+        self._nominal_frames = state.frame_pos[0].clone().cpu(), state.frame_quat[0].clone().cpu()
         self._bind(task.policy, terms)
         self.reset(np.zeros(self.num_envs, dtype=np.int64), self._everyone)
 
@@ -63,8 +64,8 @@ class ManipulationEnv(VecEnv):
         self.simulator.state.episode_steps = self.max_episode_steps
         self._hold_steps = max(1, round(terms.hold_s / self.control_dt_s))
         self.reward_terms = tuple(t.name for t in terms.rewards)
-        self._weights = torch.tensor([t.weight for t in terms.rewards])
-        self._raw_sums, self._summed_steps = torch.zeros(len(terms.rewards)), 0
+        self._weights = torch.tensor([t.weight for t in terms.rewards], device=self.device)
+        self._raw_sums, self._summed_steps = torch.zeros(len(terms.rewards), device=self.device), 0
         self._history_at_save: History | None = None
 
     def configure(self, policy: PolicyConfig) -> None:
@@ -90,19 +91,19 @@ class ManipulationEnv(VecEnv):
         self._probe = None
         self._seeds, self._slots = seeds.astype(np.int64), slots.astype(np.int64)
         state.elapsed_steps.zero_()
-        self._held = torch.zeros(n)
-        self._succeeded = torch.zeros(n, dtype=torch.bool)
+        self._held = torch.zeros(n, device=self.device)
+        self._succeeded = torch.zeros(n, dtype=torch.bool, device=self.device)
         episodes = self._sampler.draw(self._seeds, self._slots)
         self._dt_s = episodes.starts.dt_s
-        state.commands = {k: torch.from_numpy(v).float() for k, v in episodes.commands.items()}
-        state.order = torch.from_numpy(episodes.order)
-        self._delays = Delays(self.policy)
+        state.commands = {k: self._floats(v) for k, v in episodes.commands.items()}
+        state.order = torch.from_numpy(episodes.order).to(self.device)
+        self._delays = Delays(self.policy, self.device)
         self._start(self._everyone, episodes)
         self._next = self._sampler.draw(self._seeds, self._slots + self.slot_stride)
         self._next_ready = np.ones(n, dtype=bool)
-        self._limit = torch.full((n,), float(self.max_episode_steps))
+        self._limit = torch.full((n,), float(self.max_episode_steps), device=self.device)
         if stagger:
-            group = torch.from_numpy(self._slots) % STAGGER_GROUPS
+            group = torch.from_numpy(self._slots).to(self.device) % STAGGER_GROUPS
             self._limit = (1 + group * self.max_episode_steps // STAGGER_GROUPS).float()
         self._steps_to_limit = int(self._limit.min())
         self._raw_sums.zero_()
@@ -111,6 +112,10 @@ class ManipulationEnv(VecEnv):
         self._observations = self._delays.begin_observations(self._everyone, first, first, episodes)
         self.history = History()
         return self._observations
+
+    def _floats(self, values: NDArray[np.float64]) -> Tensor:
+        """What was drawn, where the state lives."""
+        return torch.from_numpy(values).float().to(self.device)
 
     def step(self, actions: Tensor) -> StepResult:
         """See :meth:`VecEnv.step`."""
@@ -181,7 +186,7 @@ class ManipulationEnv(VecEnv):
         return (raw * self._weights).sum(dim=1)
 
     def _terminated(self) -> Tensor:
-        terminated = torch.zeros(self.num_envs, dtype=torch.bool)
+        terminated = torch.zeros(self.num_envs, dtype=torch.bool, device=self.device)
         for condition in self._terms.terminations:
             terminated |= condition.function(self.simulator.state)
         return terminated
@@ -190,7 +195,7 @@ class ManipulationEnv(VecEnv):
         """Put finished environments, if there are any, at their next start."""
         terminated = self._terminated()
         truncated = (self.simulator.state.elapsed_steps >= self._limit) & ~terminated
-        finished = np.flatnonzero((terminated | truncated).numpy())
+        finished = np.flatnonzero((terminated | truncated).cpu().numpy())
         success = self._succeeded
         observations = terminal
         done = len(finished) > 0
@@ -218,7 +223,7 @@ class ManipulationEnv(VecEnv):
         self._next_ready[env_ids] = False
         episodes = self._next.take(env_ids)
         for name, values in episodes.commands.items():
-            self.simulator.state.commands[name][env_ids] = torch.from_numpy(values).float()
+            self.simulator.state.commands[name][env_ids] = self._floats(values)
         self._limit[env_ids] = self.max_episode_steps
         self._start(env_ids, episodes)
         self._steps_to_limit = int((self._limit - self.simulator.state.elapsed_steps).min())
@@ -232,7 +237,7 @@ class ManipulationEnv(VecEnv):
             tensor[env_ids] = 0.0
         self._delays.begin_actions(env_ids, state.action, episodes)
         if state.order.shape[1]:
-            state.order[env_ids] = torch.from_numpy(episodes.order)
+            state.order[env_ids] = torch.from_numpy(episodes.order).to(self.device)
             state.stage[env_ids] = 0
             state.active[env_ids] = state.order[env_ids, 0]
             state.changed()
@@ -246,7 +251,7 @@ class ManipulationEnv(VecEnv):
         state, free = self.simulator.state, list(self.simulator.free_bodies)
         for role, entity in self.task.roles.items():
             if entity.id in free:
-                scale = torch.from_numpy(size_scale[:, free.index(entity.id)]).float()
+                scale = self._floats(size_scale[:, free.index(entity.id)])
                 state.frame_scale[env_ids, state.catalog.frames.index(role)] = scale
 
     def _observe(self) -> Tensor:
@@ -338,26 +343,30 @@ class ManipulationEnv(VecEnv):
         self.simulator.load_state(saved["simulator"])
         self.actions.load_state_dict(saved["actions"])
         self._delays.load_state_dict(saved["delays"])
-        state.commands = {name: values.clone() for name, values in saved["commands"].items()}
+        state.commands = {name: self._own(values) for name, values in saved["commands"].items()}
         state.action.copy_(saved["action"])
         state.previous_action.copy_(saved["previous_action"])
         state.start_frame_pos.copy_(saved["start_frame_pos"])
         state.start_joint_pos.copy_(saved["start_joint_pos"])
         state.frame_scale.copy_(saved["frame_scale"])
-        state.success_condition = saved["success_condition"].clone()
+        state.success_condition = self._own(saved["success_condition"])
         for name in TURNS:
-            setattr(state, name, saved["turns"][name].clone())
+            setattr(state, name, self._own(saved["turns"][name]))
         state.changed()
         self._seeds, self._slots = saved["seeds"].numpy().copy(), saved["slots"].numpy().copy()
-        steps, held, succeeded, limit = saved["counters"].clone()
+        steps, held, succeeded, limit = self._own(saved["counters"])
         state.elapsed_steps.copy_(steps)
         self._held, self._succeeded, self._limit = held, succeeded.bool(), limit
         self._steps_to_limit = int((self._limit - state.elapsed_steps).min())
         self._raw_sums.copy_(saved["raw_sums"])
         self._summed_steps = saved["summed_steps"]
-        self._observations = saved["observations"].clone()
+        self._observations = self._own(saved["observations"])
         self._next_ready[:] = False
         self.history = self._history_at_save or History()
+
+    def _own(self, saved: Tensor) -> Tensor:
+        """A copy of a saved tensor, where the state lives."""
+        return saved.to(self.device, copy=True)
 
     def render(
         self, env_id: int = 0, width: int = 640, height: int = 480, view: Viewpoint | None = None

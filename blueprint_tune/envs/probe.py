@@ -40,6 +40,8 @@ class Measured:
 class Probe:
     """Measures the episodes that the first ``num_episodes`` environments begin together, each to its end.
 
+    On the CPU, wherever the state lives.
+
     ``joints``: columns of ``state.joint_vel``. ``dt_s``: (K,) a physics step. ``grip``: (N,) newtons, 0 where
     nothing is grasped; None = not measured.
     """
@@ -66,12 +68,12 @@ class Probe:
 
     def physics_step(self, state: SceneState) -> None:
         """Take the state after a physics step."""
-        velocity = state.joint_vel[: self.num_episodes, self._joints].double()
+        velocity = state.joint_vel[: self.num_episodes, self._joints].double().cpu()
         change = (velocity - self._last).mul_(self._per_s).abs_()
         self._last = velocity
         self._accelerations.append(change.float().numpy())
         if self._grip is not None:
-            self._grips.append(self._grip(state)[: self.num_episodes].float().numpy().copy())
+            self._grips.append(self._grip(state)[: self.num_episodes].float().cpu().numpy().copy())
 
     def env_step(self, state: SceneState) -> None:
         """Take the state after an env step, before any environment goes on to its next start."""
@@ -79,7 +81,8 @@ class Probe:
         self._env_steps += self._running
         if not self._metrics:
             return
-        now = torch.stack([m.function(state)[: self.num_episodes].double() for m in self._metrics], dim=1)
+        values = [metric.function(state)[: self.num_episodes].double() for metric in self._metrics]
+        now = torch.stack(values, dim=1).cpu()
         for column, metric in enumerate(self._metrics):
             taken = metric.reduce(self._values[:, column], self._before[:, column], now[:, column])
             self._values[:, column] = torch.where(self._running, taken, self._values[:, column])

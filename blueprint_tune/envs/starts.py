@@ -92,7 +92,7 @@ class StartSampler:
                 state.frame_pos[:, catalog.frames.index(role)] = _tensor(starts.body_pos[:, column])
                 state.frame_quat[:, catalog.frames.index(role)] = _tensor(starts.body_quat[:, column])
         state.joint_pos[:] = _tensor(starts.joint_pos)
-        state.joint_limits = simulator.state.joint_limits
+        state.joint_limits = simulator.state.joint_limits.cpu()
         state.commands = {name: _tensor(values) for name, values in episodes.commands.items()}
         state.order = torch.from_numpy(episodes.order)
         if state.order.shape[1]:

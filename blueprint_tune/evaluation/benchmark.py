@@ -133,20 +133,21 @@ def _random_driver(num_episodes: int, max_steps: int, num_actions: int) -> Drive
 def in_fixed_batches(act: Act, num_episodes: int) -> Driver:
     """Ask ``act`` in batches of ``_ROWS``, episode k at row k % _ROWS of batch k // _ROWS.
 
-    A matrix product may round a row differently in a batch of another size or at another place.
+    A matrix product may round a row differently in a batch of another size or at another place. Policies
+    act on the CPU, wherever the environment's state lives.
     """
 
     def drive(observations: Tensor, episodes: Ints, step: int) -> Tensor:
-        rows = torch.from_numpy(episodes).to(observations.device)
+        rows, where = torch.from_numpy(episodes), observations.device
         batches = sorted({int(e) // _ROWS for e in episodes})
-        padded = observations.new_zeros(-(-num_episodes // _ROWS) * _ROWS, observations.shape[1])
-        padded[rows] = observations
+        padded = torch.zeros(-(-num_episodes // _ROWS) * _ROWS, observations.shape[1])
+        padded[rows] = observations.cpu()
         with torch.no_grad():
             answers = {b: act(padded[b * _ROWS : (b + 1) * _ROWS]) for b in batches}
         actions = padded.new_zeros(len(padded), answers[batches[0]].shape[1])
         for batch, answer in answers.items():
             actions[batch * _ROWS : (batch + 1) * _ROWS] = answer
-        return actions[rows]
+        return actions[rows].to(where)
 
     return drive
 

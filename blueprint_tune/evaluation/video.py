@@ -46,7 +46,7 @@ def film(env: VecEnv, act: Act, seed: int) -> Film:
     last, success = env.max_episode_steps - 1, False
     for step in range(env.max_episode_steps):
         with torch.no_grad():
-            result = env.step(act(observations).clamp(-1.0, 1.0))
+            result = env.step(act(observations.cpu()).clamp(-1.0, 1.0).to(env.device))
         observations = result.observations
         if bool(result.success_now[0]) and not success:
             success, last = True, min(last, step + round(_AFTERWARDS_S / env.control_dt_s))

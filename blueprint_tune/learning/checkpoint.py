@@ -23,12 +23,23 @@ _UNSEALED = 1
 
 
 def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write ``state`` (nested dicts of tensors and numbers) so that the file is whole or absent."""
+    """Write ``state`` (nested dicts of tensors and numbers) so that the file is whole or absent.
+
+    Tensors are written as those of a CPU, whatever device they are on.
+    """
     partial = path.with_suffix(path.suffix + ".part")
     buffer = io.BytesIO()
-    torch.save({"format": FORMAT, **state}, buffer)
+    torch.save({"format": FORMAT, **_on_cpu(state)}, buffer)
     partial.write_bytes(seal_zip(buffer.getvalue()))
     os.replace(partial, path)
+
+
+def _on_cpu(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value.cpu()
+    if isinstance(value, dict):
+        return {key: _on_cpu(each) for key, each in value.items()}
+    return type(value)(_on_cpu(each) for each in value) if isinstance(value, list | tuple) else value
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

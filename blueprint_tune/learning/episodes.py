@@ -15,10 +15,11 @@ from blueprint_tune.learning.together import ALONE, Alone
 class EpisodeStatistics:
     """Running per-environment sums and totals over finished episodes."""
 
-    def __init__(self, num_envs: int) -> None:
-        self._returns = torch.zeros(num_envs)
-        self._lengths = torch.zeros(num_envs)
-        self._totals = torch.zeros(4)
+    def __init__(self, num_envs: int, device: str = "cpu") -> None:
+        self._device = device
+        self._returns = torch.zeros(num_envs, device=device)
+        self._lengths = torch.zeros(num_envs, device=device)
+        self._totals = torch.zeros(4, device=device)
         """episodes, returns, env steps, successes"""
 
     def record(self, result: StepResult) -> None:
@@ -62,5 +63,6 @@ class EpisodeStatistics:
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Restore :meth:`state_dict`."""
-        self._returns, self._lengths = saved["returns"].clone(), saved["lengths"].clone()
-        self._totals = saved["totals"].clone()
+        self._returns, self._lengths, self._totals = (
+            saved[name].to(self._device, copy=True) for name in ("returns", "lengths", "totals")
+        )

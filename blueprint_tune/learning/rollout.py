@@ -44,7 +44,7 @@ class Rollout:
             self.ended[row] = terminated | truncated
             cut = truncated.nonzero()[:, 0]
             if len(cut):
-                self.bootstraps.append((row, cut, terminal[cut]))
+                self.bootstraps.append((row, cut.to(self.rewards.device), terminal[cut]))
         else:
             self.ended[row] = 0.0
         self._row += 1

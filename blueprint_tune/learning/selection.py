@@ -170,14 +170,14 @@ def _play_once(
     Stops as soon as all of them are decided.
     """
     observations = env.reset(np.full(env.num_envs, seed, dtype=np.int64), slots)
-    succeeded = torch.zeros(env.num_envs, dtype=torch.bool)
+    succeeded = torch.zeros(env.num_envs, dtype=torch.bool, device=env.device)
     earned = 0.0
-    running = torch.arange(env.num_envs) < counted
+    running = torch.arange(env.num_envs, device=env.device) < counted
     trace = ActionTrace(counted, env.num_actions)
     while running.any():
         actions = act(observations)
         rows = running.nonzero()[:, 0]
-        trace.add(actions[rows].cpu().numpy(), rows.numpy())
+        trace.add(actions[rows].cpu().numpy(), rows.cpu().numpy())
         result = env.step(actions)
         observations = result.observations
         earned += float(result.rewards[running].sum()) if to_the_end else 0.0

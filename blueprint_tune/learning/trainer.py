@@ -76,7 +76,7 @@ class Trainer:
             self._together,
             config.sweep.metrics,
         )
-        self._episodes = EpisodeStatistics(env.num_envs)
+        self._episodes = EpisodeStatistics(env.num_envs, env.device)
         self.env_steps, self.updates = 0, 0
         self._restart_episodes()
 
@@ -266,7 +266,7 @@ class Trainer:
         if len(own["observations"]) == self._env.num_envs:
             self._env.load_state(own["env"])
             self._episodes.load_state_dict(own["episodes"])
-            self._observations = own["observations"]
+            self._observations = own["observations"].to(self._env.device)
             self._go_on()
         else:
             self._restart_episodes()

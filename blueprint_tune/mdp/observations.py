@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated
 
 import torch
@@ -12,11 +13,12 @@ from blueprint_tune.mdp.state import Body, Command, Contact, Frame, Joint, Membe
 from blueprint_tune.mdp.terms import Against, Positive, term
 
 XYZ = ("x", "y", "z")
-_AXES_OFFSET = torch.tensor([1.0, 0.0, 0.0, 0.0, 1.0, 0.0])
 
 
-def _axes_of_products() -> Tensor:
-    """(16, 6): the x and y axes of a rotation matrix as linear in the products of quaternion components."""
+@cache
+def _axes_of_products(device: str) -> tuple[Tensor, Tensor]:
+    """(6,) and (16, 6): the x and y axes of a rotation matrix as linear in the products of quaternion
+    components."""
     matrix = torch.zeros(4, 4, 6)
     w, x, y, z = range(4)
     entries = (
@@ -30,10 +32,8 @@ def _axes_of_products() -> Tensor:
     for column, parts in entries:
         for a, b, factor in parts:
             matrix[a, b, column] += factor
-    return matrix.flatten(0, 1)
-
-
-_AXES_OF_PRODUCTS = _axes_of_products()
+    offset = torch.tensor([1.0, 0.0, 0.0, 0.0, 1.0, 0.0])
+    return offset.to(device), matrix.flatten(0, 1).to(device)
 
 
 @term("observation", unit="m", frame="world", components=XYZ)
@@ -56,7 +56,8 @@ def frame_axes(state: SceneState, frame: Frame) -> Tensor:
     """
     quat = state.quaternion(frame)
     products = (quat.unsqueeze(2) * quat.unsqueeze(1)).flatten(1)
-    return torch.addmm(_AXES_OFFSET, products, _AXES_OF_PRODUCTS)
+    offset, matrix = _axes_of_products(state.device)
+    return torch.addmm(offset, products, matrix)
 
 
 @term("observation", unit="m", frame="{hole}", components=XYZ)
@@ -67,7 +68,7 @@ def hole_offset(
 
     Times ``scale``, and cut off at plus and minus ``limit``.
     """
-    mouth = torch.tensor([0.0, 0.0, hole.half_extents[2]])
+    mouth = torch.tensor([0.0, 0.0, hole.half_extents[2]], device=state.device)
     offset = (in_frame(state, lower_end(state, part), hole.frame) - mouth) * scale
     return offset.clamp(-limit, limit)
 
@@ -97,7 +98,7 @@ def wrist_turn(state: SceneState, wrist: Joint, joint: Joint, to: Command) -> Te
 @term("observation", unit="m", frame="{of}", components=XYZ)
 def body_size(state: SceneState, of: Body, scale: float = 1.0) -> Tensor:
     """Extents of a role's box along its own axes in metres (times ``scale``), (N, 3)."""
-    extents = 2.0 * scale * torch.tensor(of.half_extents)
+    extents = 2.0 * scale * torch.tensor(of.half_extents, device=state.device)
     return state.scale_of(of.frame).unsqueeze(1) * extents
 
 

@@ -334,8 +334,8 @@ class SceneState:
     def _of(self, contact: Contact, values: Tensor) -> Tensor:
         """(N, k, …) columns of (N, C, …) that belong to a request."""
         if contact.per_member:
-            columns = torch.tensor(contact.columns).view(-1, contact.per_member)[self.active]
-            return values[self._rows[:, None], columns]
+            columns = torch.tensor(contact.columns, device=self.device).view(-1, contact.per_member)
+            return values[self._rows[:, None], columns[self.active]]
         first, *rest = contact.columns
         if rest == list(range(first + 1, first + 1 + len(rest))):
             return values[:, first : first + 1 + len(rest)]
@@ -359,5 +359,5 @@ class SceneState:
     def _turn(self, of: Frame | Joint) -> Tensor:
         """(N,) the index of the member whose turn it is; found once an env step."""
         if of.members not in self._shared:
-            self._shared[of.members] = torch.tensor(of.members)[self.active]
+            self._shared[of.members] = torch.tensor(of.members, device=self.device)[self.active]
         return self._shared[of.members]

@@ -52,7 +52,7 @@ def joint_beyond(state: SceneState, joint: Joint, fraction: Positive) -> Tensor:
 def inside_region(state: SceneState, frame: Frame, region: Region, slack_m: float = 0.0) -> Tensor:
     """A frame's origin lies in a region that is ``slack_m`` metres larger on every side."""
     local = in_frame(state, state.position(frame), region.frame)
-    half = torch.tensor(region.half_extents) + slack_m
+    half = torch.tensor(region.half_extents, device=state.device) + slack_m
     return (local.abs() <= half).all(dim=1)
 
 
@@ -113,7 +113,7 @@ def every_member(state: SceneState, role: Members, condition: BoundTerm) -> Tens
 @term("termination")
 def wrong_member(state: SceneState, role: Members, condition: BoundTerm) -> Tensor:
     """A condition holds for a member whose turn it neither is nor was."""
-    turns = torch.arange(state.order.shape[1])
+    turns = torch.arange(state.order.shape[1], device=state.device)
     past = turns <= state.stage.unsqueeze(1)
     wrong = [
         state.on_member(member, condition.function) & ~((state.order == member) & past).any(dim=1)

@@ -111,12 +111,14 @@ def main() -> None:
     """The process."""
     began = time.monotonic()
     request = json.loads(sys.stdin.readline())
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # a simulator may print what it likes: answers have the pipe to themselves
     cfg = to_config(request["config"])
     measuring = _Measuring(cfg, request["threads"])
-    print("ready", flush=True)
+    print("ready", file=answers, flush=True)
     build_s = time.monotonic() - began
     if sys.stdin.readline():
-        print(json.dumps(asdict(measuring.run(build_s, request["seconds"]))), flush=True)
+        print(json.dumps(asdict(measuring.run(build_s, request["seconds"]))), file=answers, flush=True)
 
 
 class _Measuring:
@@ -126,6 +128,7 @@ class _Measuring:
         from blueprint_tune.envs.factory import make_env
         from blueprint_tune.learning.trainer import Trainer
         from blueprint_tune.tasks.asked import with_env_package
+        from blueprint_tune.tuning.environment import learning_device
 
         budget = replace(cfg.budget, env_steps=_FOREVER, report_env_steps=1)
         selection = replace(cfg.evaluation.selection, episodes=1)  # its time is reckoned, not measured
@@ -134,7 +137,10 @@ class _Measuring:
         cfg = with_env_package(cfg, Path(self._folder.name))
         self._env = make_env(cfg, threads)
         self._trainer = Trainer(
-            self._env, replace(cfg, budget=budget, evaluation=evaluation), Path(self._folder.name)
+            self._env,
+            replace(cfg, budget=budget, evaluation=evaluation),
+            Path(self._folder.name),
+            device=learning_device(cfg),
         )
 
     def run(self, build_s: float, seconds: float) -> Measured:

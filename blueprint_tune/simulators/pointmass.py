@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from blueprint_tune.errors import SimulatorError
+from blueprint_tune.config.schema import BackendConfig
 from blueprint_tune.mdp.state import Catalog, ContactRequest, SceneState
 from blueprint_tune.simulators.base import Simulator, Starts, Viewpoint
 from blueprint_tune.simulators.gantry import Floats, Gantry
@@ -29,16 +29,17 @@ _STILL = np.zeros(3)
 
 
 class PointmassSimulator(Simulator):
-    """``num_envs`` gantries over one bound task; ``num_threads`` has no effect."""
+    """``num_envs`` gantries over one bound task; ``num_threads`` and ``backend`` have no effect."""
 
     def __init__(
-        self, task: TaskSpec, catalog: Catalog, num_envs: int, num_threads: int, num_actions: int
+        self,
+        task: TaskSpec,
+        catalog: Catalog,
+        num_envs: int,
+        num_threads: int,
+        num_actions: int,
+        backend: BackendConfig,
     ) -> None:
-        if task.cloths:
-            raise SimulatorError(
-                f"backend 'pointmass' has no cloth, which policy '{task.policy.name}' needs. "
-                "Use backend=mujoco."
-            )
         self.num_envs, self.device, self.exact_state = num_envs, "cpu", True
         self.physics_dt_s = task.physics.dt_s
         self.robot_joints = tuple(task.robot.joints)

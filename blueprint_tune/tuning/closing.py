@@ -47,18 +47,21 @@ def prove(
     expected_s: float,
     rivals: Sequence[Job] = (),
     eligible: int = 1,
+    gpus: float = 0.0,
 ) -> dict[str, Any]:
     """Run all stages on the connected Ray; returns what they found, ``timings_s`` and ``cpus`` among it.
 
     They run on this machine, where the experiment's folder is, whatever nodes there are. ``rivals`` play
     again beside ``job``, and one of the first ``eligible`` goes on (``reevaluated``: trial -> its rate).
-    Raises the BlueprintTuneError that a stage raised.
+    ``gpus``: what the simulator needs. Raises the BlueprintTuneError that a stage raised.
     """
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    process = ray.remote(Finalist).options(num_cpus=cpus, scheduling_strategy=here)
+    node = ray.get_runtime_context().get_node_id()
+    _check_gpus(node, gpus)
+    here = NodeAffinitySchedulingStrategy(node, soft=False)
+    process = ray.remote(Finalist).options(num_cpus=cpus, num_gpus=gpus, scheduling_strategy=here)
     finalist = process.remote(job, rivals, eligible)
     outcome: dict[str, Any] = {}
     timings: dict[str, float] = {}
@@ -77,6 +80,18 @@ def prove(
     outcome |= {"timings_s": timings, "cpus": cpus}
     write_json(folder.evaluation / OUTCOME_FILE, outcome)
     return outcome
+
+
+def _check_gpus(node: str, gpus: float) -> None:
+    """Raise BlueprintTuneError where Ray would wait forever for a GPU of this machine."""
+    import ray
+
+    there = next((n["Resources"].get("GPU", 0.0) for n in ray.nodes() if n["NodeID"] == node), 0.0)
+    if gpus > there:
+        raise BlueprintTuneError(
+            f"The best policy is evaluated on this machine, whose simulator needs {gpus:g} GPUs, and Ray has "
+            f"{there:g} here. Run the experiment from a machine with a GPU; 'resume' goes on there."
+        )
 
 
 def _result(finalist: ActorHandle, method: str) -> dict[str, Any]:

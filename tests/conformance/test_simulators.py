@@ -15,21 +15,27 @@ from blueprint_tune.errors import SimulatorError
 from blueprint_tune.mdp.state import Frame
 from blueprint_tune.simulators.base import Simulator, Starts
 
-BACKENDS = ("mujoco", "pointmass")
+BACKENDS = ("mujoco", "pointmass", "isaaclab")
 POLICIES = ("dexterous_pick_place", "drawer_manipulation")
+
+ON_CPU = {"isaaclab": ("backend.device=cpu",)}
+CLOSE = {"atol": 0.05, "rtol": 0.05}
+"""How alike a simulator is to itself that is not exact: it moves by that much within these tests."""
 
 Make = Callable[..., Simulator]
 
 
 @pytest.fixture(params=BACKENDS)
 def backend(request: pytest.FixtureRequest) -> str:
+    if request.param == "isaaclab":
+        request.getfixturevalue("isaac_double")
     return str(request.param)
 
 
 @pytest.fixture
 def make(backend: str, new_env: Callable[..., ManipulationEnv]) -> Make:
     def build(policy: str = POLICIES[0], num_envs: int = 4, num_threads: int = 2) -> Simulator:
-        overrides = (f"policy={policy}", f"backend={backend}")
+        overrides = (f"policy={policy}", f"backend={backend}", *ON_CPU.get(backend, ()))
         return new_env(*overrides, num_envs=num_envs, num_threads=num_threads).simulator
 
     return build
@@ -43,9 +49,20 @@ def snapshot(simulator: Simulator) -> dict[str, Tensor]:
     return copies | {"ee_jacobian": simulator.ee_jacobian().clone()}
 
 
-def assert_same(found: dict[str, Tensor], expected: dict[str, Tensor], rows: slice | list[int]) -> None:
+def assert_same(
+    found: dict[str, Tensor], expected: dict[str, Tensor], rows: slice | list[int], exact: bool = True
+) -> None:
+    """Equal to the bit; without ``exact`` nearly so, and contact forces not compared."""
     for name, values in expected.items():
-        assert torch.equal(found[name][rows], values[rows]), name
+        if exact:
+            assert torch.equal(found[name][rows], values[rows]), name
+        elif "contact_force" not in name:
+            torch.testing.assert_close(found[name][rows], values[rows], **CLOSE, msg=name)
+
+
+def has_one_solver(simulator: Simulator) -> bool:
+    """Whether all environments step by the same length with the same solver."""
+    return type(simulator).__module__.startswith("blueprint_tune.simulators.isaaclab")
 
 
 def starts_of(simulator: Simulator, seed: int, count: int | None = None) -> Starts:
@@ -62,8 +79,9 @@ def starts_of(simulator: Simulator, seed: int, count: int | None = None) -> Star
     starts.body_pos[..., :2] += rng.uniform(-0.05, 0.05, starts.body_pos[..., :2].shape)
     starts.mass_scale *= rng.uniform(0.8, 1.25, starts.mass_scale.shape)
     starts.friction_scale *= rng.uniform(0.8, 1.25, starts.friction_scale.shape)
-    starts.dt_s *= rng.uniform(0.85, 1.15, starts.dt_s.shape)
-    starts.solver_iterations += rng.integers(-4, 5, starts.solver_iterations.shape)
+    if not has_one_solver(simulator):
+        starts.dt_s *= rng.uniform(0.85, 1.15, starts.dt_s.shape)
+        starts.solver_iterations += rng.integers(-4, 5, starts.solver_iterations.shape)
     return starts
 
 
@@ -177,7 +195,7 @@ def test_resetting_some_does_not_change_how_the_others_go_on(make: Make) -> None
             simulator.reset(np.array([1]), starts_of(simulator, 2, count=1))
         run(simulator, range(4, 8), closed=True)
         finals.append(snapshot(simulator))
-    assert_same(finals[1], finals[0], [0, 2, 3])
+    assert_same(finals[1], finals[0], [0, 2, 3], simulator.exact_state)
     assert not torch.equal(finals[1]["joint_pos"][1], finals[0]["joint_pos"][1])
 
 
@@ -196,8 +214,7 @@ def test_same_starts_and_targets_give_the_same_bits(make: Make, policy: str) -> 
         run(simulator, range(10))
         finals.append(snapshot(simulator))
     for other in finals[1:]:
-        for name, values in finals[0].items():
-            assert torch.equal(other[name][:4], values), name
+        assert_same(other, finals[0], [0, 1, 2, 3], simulator.exact_state)
 
 
 def test_a_start_in_contact_forgets_what_ran_before(make: Make) -> None:
@@ -216,13 +233,15 @@ def test_a_start_in_contact_forgets_what_ran_before(make: Make) -> None:
         run(simulator, range(5), closed=True)
         assert (simulator.state.contact_force[:, :2] > 0).all()
         finals.append(first | {f"later {name}": values for name, values in snapshot(simulator).items()})
-    assert_same(finals[1], finals[0], slice(None))
+    assert_same(finals[1], finals[0], slice(None), simulator.exact_state)
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_a_loaded_state_goes_on_bit_for_bit(make: Make, policy: str) -> None:
+def test_a_loaded_state_goes_on_as_it_would_have(make: Make, policy: str) -> None:
+    """Bit for bit where the simulator says so, else nearly."""
     simulator = make(policy)
-    assert simulator.exact_state
+    exact = simulator.exact_state
+    assert exact or has_one_solver(simulator)
     start = in_the_gripper(simulator) if simulator.free_bodies else starts_of(simulator, 5)
     start.friction_scale *= 0.9
     simulator.reset(everyone(simulator), start)
@@ -232,14 +251,31 @@ def test_a_loaded_state_goes_on_bit_for_bit(make: Make, policy: str) -> None:
         assert (at_save["contact_force"][:, :2] > 0).all(), "contacts must be saved too"
     run(simulator, range(6, 12), closed=True)
     expected = snapshot(simulator)
-    other = make(policy)
     simulator.reset(np.array([0, 2]), starts_of(simulator, 6, count=2))
     run(simulator, range(3))
-    for restored in (simulator, other):
+    for make_another in (lambda: simulator, lambda: make(policy)):
+        restored = make_another()  # which may end the other one: some have one simulation a process
         restored.load_state(saved)
-        assert_same(snapshot(restored), at_save, slice(None))
+        found = snapshot(restored)
+        jacobians = found.pop("ee_jacobian"), at_save["ee_jacobian"]
+        assert_same(found, {name: at_save[name] for name in found}, slice(None))
+        torch.testing.assert_close(*jacobians, **({"atol": 0, "rtol": 0} if exact else CLOSE))
         run(restored, range(6, 12), closed=True)
-        assert_same(snapshot(restored), expected, slice(None))
+        assert_same(snapshot(restored), expected, slice(None), exact)
+
+
+def test_what_ran_in_inference_mode_is_loaded_and_reset_outside_of_it(make: Make) -> None:
+    simulator = make()
+    saved = simulator.save_state()
+    with torch.inference_mode():
+        run(simulator, range(3))
+    simulator.load_state(saved)
+    with torch.inference_mode():
+        simulator.reset(everyone(simulator), starts_of(simulator, 2))
+        run(simulator, range(3))
+    simulator.reset(np.array([1]), starts_of(simulator, 3, count=1))
+    run(simulator, range(3, 6))
+    assert simulator.state.joint_pos.isfinite().all()
 
 
 def test_loaded_targets_are_held_without_being_set_again(make: Make) -> None:
@@ -251,7 +287,7 @@ def test_loaded_targets_are_held_without_being_set_again(make: Make) -> None:
     run(simulator, range(7, 9))
     simulator.load_state(saved)
     simulator.step(8)
-    assert_same(snapshot(simulator), expected, slice(None))
+    assert_same(snapshot(simulator), expected, slice(None), simulator.exact_state)
 
 
 def test_a_saved_state_is_a_copy(make: Make) -> None:
@@ -351,6 +387,10 @@ def test_a_longer_physics_step_takes_further_in_as_many_steps(make: Make) -> Non
     starts = simulator.nominal.take(np.zeros(4, dtype=np.int64))
     starts.body_pos[:, 0] += [0.0, 0.15, 0.1]
     starts.dt_s *= [1.0, 0.5, 1.0, 1.2]
+    if has_one_solver(simulator):
+        with pytest.raises(SimulatorError, match="cannot change dt_s from environment to environment"):
+            simulator.reset(everyone(simulator), starts)
+        return
     simulator.reset(everyone(simulator), starts)
     high = simulator.state.frame_pos[:, frame, 2].clone()
     simulator.step(10)
@@ -409,7 +449,7 @@ def test_a_closed_gripper_carries_what_is_between_its_fingers(make: Make) -> Non
 def test_a_picture_or_a_sentence_that_says_how_to_get_one(make: Make, policy: str) -> None:
     found = picture_or_excuse(make(policy))
     if isinstance(found, str):
-        assert "MUJOCO_GL" in found
+        assert "MUJOCO_GL" in found or "backend.cameras=true" in found
     else:
         assert found.shape == (60, 80, 3) and found.dtype == np.uint8
         assert len(np.unique(found.reshape(-1, 3), axis=0)) > 2

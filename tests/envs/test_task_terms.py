@@ -67,9 +67,9 @@ def test_how_long_success_must_hold_is_a_duration(config: Compose, hold_s: Any) 
         check_task(replace(config(), policy=changed))
 
 
-def test_an_unknown_backend_is_answered_with_the_nearest(pick_task: TaskSpec) -> None:
+def test_an_unknown_backend_is_answered_with_the_nearest(config: Compose, pick_task: TaskSpec) -> None:
     with pytest.raises(BackendUnavailable, match="There is no backend 'mujuco'. Did you mean 'mujoco'?"):
-        make_simulator("mujuco", pick_task, catalog(pick_task), 1, 1, 1)
+        make_simulator(replace(config().backend, name="mujuco"), pick_task, catalog(pick_task), 1, 1, 1)
 
 
 @pytest.mark.parametrize("policy", group_options("policy"))

@@ -26,8 +26,23 @@ ITERATIONS = {"randomization.solver_iteration_range", "randomization.solver_nois
 OPTIONS = {"dt_s", "solver_iterations", "impratio", "mujoco_solver"}
 USED = {
     "mujoco": {"name", "substeps"} | OPTIONS | DRAWN | ITERATIONS,
+    "isaaclab": {
+        "name",
+        "substeps",
+        "dt_s",
+        "solver_iterations",
+        "solver_type",
+        "enable_gyroscopic_forces",
+        "contact_offset_m",
+        "rest_offset_m",
+        "bounce_threshold_velocity_mps",
+        "friction_offset_threshold_m",
+        "friction_correlation_distance_m",
+        "randomization.friction_scale_range",
+    },
     "pointmass": {"name", "substeps", "dt_s"} | DRAWN,
 }
+ON_CPU = {"isaaclab": ("backend.device=cpu",)}
 SOLVER = "+policy.events.solver={kind: solver}"
 
 
@@ -59,9 +74,9 @@ def test_every_field_is_used_or_ignored(config: Callable[..., ExperimentConfig],
 
 @pytest.mark.parametrize("backend", USED)
 def test_what_is_ignored_changes_nothing_and_is_noted_once(
-    config: Callable[..., ExperimentConfig], backend: str
+    config: Callable[..., ExperimentConfig], isaac_double: str, backend: str
 ) -> None:
-    settings = config(f"backend={backend}", "backend.num_envs=2", SOLVER)
+    settings = config(f"backend={backend}", "backend.num_envs=2", SOLVER, *ON_CPU.get(backend, ()))
     found = []
     for each in (settings, changed(settings, settings.backend.ignores)):
         env = make_env(each, 1)

@@ -12,10 +12,11 @@ from mujoco.batch import Batch, SimulationError
 from numpy.typing import NDArray
 from torch import Tensor
 
+from blueprint_tune.config.schema import BackendConfig
 from blueprint_tune.errors import SimulatorError
 from blueprint_tune.mdp.state import Catalog, SceneState
 from blueprint_tune.simulators.base import Simulator, Starts, Viewpoint
-from blueprint_tune.simulators.mujoco.kinematics import Postures, start_postures
+from blueprint_tune.simulators.mujoco.nominal import nominal_starts
 from blueprint_tune.simulators.mujoco.render import clearest_view, render_environment
 from blueprint_tune.simulators.mujoco.scene_builder import CompiledScene, compile_scene
 from blueprint_tune.simulators.mujoco.variation import VARIED, Variation
@@ -32,11 +33,17 @@ class MujocoSimulator(Simulator):
     """
 
     def __init__(
-        self, task: TaskSpec, catalog: Catalog, num_envs: int, num_threads: int, num_actions: int
+        self,
+        task: TaskSpec,
+        catalog: Catalog,
+        num_envs: int,
+        num_threads: int,
+        num_actions: int,
+        backend: BackendConfig,
     ) -> None:
         _keep_warnings_out_of_files()
         compiled = compile_scene(task, catalog)
-        postures = start_postures(compiled, task)
+        nominal = nominal_starts(compiled, task)
         self.num_envs, self.device = num_envs, "cpu"
         self.physics_dt_s = task.physics.dt_s
         self.robot_joints = compiled.robot_joints
@@ -50,7 +57,7 @@ class MujocoSimulator(Simulator):
         self._variation = Variation(self._batch, compiled)
         self.joint_limits = np.array([compiled.model.joint(n).range for n in self.joint_names])
         self.state.joint_limits = torch.from_numpy(self.joint_limits).float()
-        self.nominal = self._nominal(task, postures)
+        self.nominal = nominal
         everyone = np.arange(num_envs)
         self.reset(everyone, self.nominal.take(np.zeros(num_envs, dtype=np.int64)))
 
@@ -82,31 +89,6 @@ class MujocoSimulator(Simulator):
         self.sliding = kinds == int(mujoco.mjtJoint.mjJNT_SLIDE)
         self._slides = np.flatnonzero(self.sliding[:num_arm_joints])
         self._jacobian = torch.zeros(self.num_envs, num_arm_joints, 6)
-
-    def _nominal(self, task: TaskSpec, postures: Postures) -> Starts:
-        model, k = self._compiled.model, len(postures.arm)
-        gripper, count = task.robot.hand, len(task.loose)
-        arm = np.hstack([np.zeros((k, len(task.robot.driven_base))), postures.arm])
-        fingers = np.full((k, len(gripper.joints) if gripper else 0), postures.fingers_m)
-        closing = np.full_like(fingers, postures.fingers_target_m)
-        fixtures = [model.joint(name).range[0] for name in self._compiled.fixture_joints]
-        body_pos = np.array([e.position for e in task.loose], dtype=np.float64).reshape(1, count, 3)
-        body_quat = np.array([e.quat for e in task.loose], dtype=np.float64).reshape(1, count, 4)
-        body_pos, body_quat = np.repeat(body_pos, k, axis=0), np.repeat(body_quat, k, axis=0)
-        if postures.held is not None:
-            column = [entity.id for entity in task.loose].index(postures.held)
-            body_pos[:, column], body_quat[:, column] = postures.held_pos, postures.held_quat
-        return Starts(
-            joint_pos=np.hstack([arm, fingers, np.tile(fixtures, (k, 1))]),
-            joint_target=np.hstack([arm, closing]),
-            body_pos=body_pos,
-            body_quat=body_quat,
-            mass_scale=np.ones((k, count)),
-            friction_scale=np.ones((k, count)),
-            size_scale=np.ones((k, count)),
-            dt_s=np.full(k, task.physics.dt_s),
-            solver_iterations=np.full(k, float(task.physics.solver_iterations)),
-        )
 
     def reset(self, env_ids: NDArray[np.int64], starts: Starts) -> None:
         """See :meth:`Simulator.reset`."""

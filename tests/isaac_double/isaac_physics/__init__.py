@@ -1,0 +1,1 @@
+"""What stands behind the test double's names: a USD stage and MuJoCo. No part of Isaac Lab."""

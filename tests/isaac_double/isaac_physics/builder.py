@@ -1,0 +1,245 @@
+"""From the stage to one MuJoCo model of the first environment, named by prim paths."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import mujoco
+import numpy as np
+from pxr import Gf, Usd, UsdGeom, UsdPhysics
+
+from isaac_physics import robots
+from isaac_physics.articulation import Link, links_of
+from isaac_physics.motors import add_motor
+from isaac_physics.shapes import Floats, Material, pose, shapes_of
+from isaac_physics.stage import (
+    FIRST_ENV,
+    KINEMATIC,
+    NO_GRAVITY,
+    SELF_COLLISIONS,
+    attribute,
+    below,
+    is_body,
+    is_root,
+)
+
+THING = {"contype": 1, "conaffinity": 3}
+"""Meets other things and robots (2, which list nothing: their primitives are too coarse to meet)."""
+CONTACT = {"condim": 4, "solref": [0.01, 1.0], "solimp": [0.97, 0.99, 0.001, 0.5, 2.0]}
+"""Of every shape: stiff, with torsional friction. Of two frictions MuJoCo takes the larger one."""
+TORSION_ROLLING = [0.02, 0.0001]
+DRAWN = {"contype": 0, "conaffinity": 0, "group": 2}
+SLOTS = 16
+"""Contacts of one sensor that are counted, the strongest ones."""
+
+
+@dataclass
+class Built:
+    """A model in the making.
+
+    Attributes:
+        links: per articulation prim path, paths of its links, breadth first.
+        joints: per articulation prim path, names of its joints in the order of their links.
+        materials: per body path, those of its shapes. drive_targets: per joint, where USD drives it to.
+    """
+
+    spec: mujoco.MjSpec
+    default: Material
+    links: dict[str, list[str]] = field(default_factory=dict)
+    joints: dict[str, list[str]] = field(default_factory=dict)
+    materials: dict[str, list[Material]] = field(default_factory=dict)
+    drive_targets: dict[str, float] = field(default_factory=dict)
+
+
+def build(stage: Usd.Stage, dt_s: float, gravity: Any, material: Any) -> Built:
+    """Everything on the stage that collides or moves; ``material`` is the scene's default."""
+    spec = mujoco.MjSpec()
+    spec.compiler.degree = False
+    spec.option.timestep, spec.option.gravity = dt_s, gravity
+    spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    spec.option.cone, spec.option.impratio = mujoco.mjtCone.mjCONE_ELLIPTIC, 10.0
+    spec.option.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
+    if material.friction_combine_mode != "max":
+        raise ValueError("The double combines friction by 'max' only: SimulationCfg.physics_material.")
+    built = Built(spec, Material(material.static_friction, material.dynamic_friction, material.restitution))
+    _add_ground(built, stage)
+    for asset in stage.GetPrimAtPath(FIRST_ENV).GetChildren():
+        if asset.GetCustomDataByKey("robot"):
+            _add_robot(built, asset)
+        elif below(str(asset.GetPath()), is_root):
+            _add_articulation(built, asset)
+        else:
+            _add_free(built, asset)
+    return built
+
+
+def _add_ground(built: Built, stage: Usd.Stage) -> None:
+    for prim in stage.GetPrimAtPath("/World").GetChildren():
+        if (friction := prim.GetCustomDataByKey("ground_friction")) is not None:
+            built.spec.worldbody.add_geom(
+                name=str(prim.GetPath()),
+                type=mujoco.mjtGeom.mjGEOM_PLANE,
+                size=[0, 0, 1],
+                friction=[friction, *TORSION_ROLLING],
+                **CONTACT,
+                **THING,
+            )
+        elif below(
+            str(prim.GetPath()), lambda p: p.HasAPI(UsdPhysics.CollisionAPI)
+        ) and not FIRST_ENV.startswith(str(prim.GetPath())):
+            raise ValueError(
+                f"{prim.GetPath()}: of what all environments share the double knows the ground plane only."
+            )
+
+
+def _add_shapes(built: Built, body: mujoco.MjsBody, prim: Usd.Prim) -> None:
+    """The shapes of a prim, its own mass shared out by theirs."""
+    shapes = shapes_of(prim, built.default)
+    colliding = [shape for shape in shapes if shape.collides]
+    total, wanted = sum(s.mass for s in colliding), attribute(prim, "physics:mass", 0.0)
+    factor = wanted / total if wanted > 0 and total > 0 else 1.0
+    for shape in (*colliding, *(s for s in shapes if not s.collides)):
+        mesh = {} if shape.vertices is None else {"meshname": _add_mesh(built.spec, shape.vertices)}
+        body.add_geom(
+            type=shape.kind,
+            size=shape.size,
+            **mesh,
+            pos=shape.pos,
+            quat=shape.quat,
+            mass=shape.mass * factor,
+            rgba=shape.rgba,
+            friction=[shape.material.dynamic_friction, *TORSION_ROLLING],
+            **CONTACT,
+            **(THING if shape.collides else DRAWN),
+        )
+    _set_inertia(body, prim, wanted or total or 1.0, bool(colliding))
+    built.materials[str(prim.GetPath())] = [shape.material for shape in colliding]
+
+
+def _add_mesh(spec: mujoco.MjSpec, vertices: Floats) -> str:
+    name = f"mesh_{len(spec.meshes)}"
+    spec.add_mesh(name=name, uservert=vertices.ravel())
+    return name
+
+
+def _set_inertia(body: mujoco.MjsBody, prim: Usd.Prim, mass: float, has_shapes: bool) -> None:
+    """What MassAPI says beside the mass; a body without shapes is a ball of 10 cm."""
+    inertia = attribute(prim, "physics:diagonalInertia", (0, 0, 0))
+    if has_shapes and not any(inertia):
+        return
+    axes = attribute(prim, "physics:principalAxes", Gf.Quatf(0))
+    body.explicitinertial, body.mass = True, mass
+    body.ipos = [c if np.isfinite(c) else 0.0 for c in attribute(prim, "physics:centerOfMass", (0, 0, 0))]
+    body.iquat = [axes.GetReal(), *axes.GetImaginary()] if axes.GetLength() > 0 else [1, 0, 0, 0]
+    body.inertia = inertia if any(inertia) else [0.4 * mass * 0.1**2] * 3
+
+
+def _add_free(built: Built, asset: Usd.Prim) -> None:
+    world = built.spec.worldbody
+    bodies = below(str(asset.GetPath()), is_body)
+    for prim in bodies:
+        pos, quat = pose(UsdGeom.XformCache().GetLocalToWorldTransform(prim))
+        moves = not attribute(prim, KINEMATIC, False)
+        body = world.add_body(name=str(prim.GetPath()), pos=pos, quat=quat, mocap=not moves)
+        if moves:
+            body.add_freejoint(name=str(prim.GetPath()))
+            body.gravcomp = float(attribute(prim, NO_GRAVITY, False))
+        _add_shapes(built, body, prim)
+    if asset not in bodies:
+        pos, quat = pose(UsdGeom.XformCache().GetLocalToWorldTransform(asset))
+        _add_shapes(built, world.add_body(name=str(asset.GetPath()), pos=pos, quat=quat), asset)
+
+
+def _add_articulation(built: Built, asset: Usd.Prim) -> None:
+    links = links_of(asset)
+    bodies: dict[str | None, mujoco.MjsBody] = {None: built.spec.worldbody}
+    for link in links:
+        name = str(link.prim.GetPath())
+        root = link.parent is None
+        body = bodies[link.parent].add_body(name=name, pos=link.pos, quat=link.quat, mocap=root)
+        bodies[name] = body
+        body.gravcomp = float(attribute(link.prim, NO_GRAVITY, False))
+        _add_shapes(built, body, link.prim)
+        if link.joint is not None:
+            _add_joint(built, body, link)
+    path = str(asset.GetPath())
+    built.links[path] = [str(link.prim.GetPath()) for link in links]
+    built.joints[path] = [link.joint for link in links if link.joint is not None]
+    _exclude(built, links, all_pairs=not attribute(asset, SELF_COLLISIONS, True))
+
+
+def _add_joint(built: Built, body: mujoco.MjsBody, link: Link) -> None:
+    kinds = mujoco.mjtJoint
+    joint = body.add_joint(
+        name=link.joint,
+        type=kinds.mjJNT_SLIDE if link.slides else kinds.mjJNT_HINGE,
+        axis=link.axis,
+        pos=link.anchor,
+        armature=link.armature,
+        frictionloss=link.friction,
+    )
+    if link.limits is not None:
+        joint.range, joint.limited = link.limits, mujoco.mjtLimited.mjLIMITED_TRUE
+    drive = link.drive
+    built.drive_targets[link.joint] = drive.target
+    add_motor(built.spec, link.joint, drive.stiffness, drive.damping, drive.effort)
+
+
+def _exclude(built: Built, links: list[Link], all_pairs: bool) -> None:
+    """PhysX lets no two links meet that a joint connects; none at all without self-collisions."""
+    names = [str(link.prim.GetPath()) for link in links]
+    jointed = {(link.parent, str(link.prim.GetPath())) for link in links}
+    for i, one in enumerate(names):
+        for other in names[i + 1 :]:
+            if all_pairs or (one, other) in jointed:
+                built.spec.add_exclude(bodyname1=one, bodyname2=other)
+
+
+def _add_robot(built: Built, asset: Usd.Prim) -> None:
+    path, name = str(asset.GetPath()), asset.GetCustomDataByKey("robot")
+    robot = robots.spec(name)
+    motors = {a.target: (a.gainprm[0], -a.biasprm[2], a.forcerange[1] or np.inf) for a in robot.actuators}
+    for actuator in list(robot.actuators):
+        robot.delete(actuator)
+    for geom in robot.geoms:
+        for setting, value in CONTACT.items():
+            setattr(geom, setting, value)
+        geom.priority, geom.friction = 0, [built.default.dynamic_friction, *TORSION_ROLLING]
+    pos, quat = pose(UsdGeom.XformCache().GetLocalToWorldTransform(asset))
+    frame = built.spec.worldbody.add_frame(pos=pos, quat=quat)
+    root = frame.attach_body(robot.body(robots.base(name)), f"{path}/", "")
+    root.mocap = True
+    links = _breadth_first(root)
+    for body in links:
+        prim = asset.GetStage().GetPrimAtPath(body.name)
+        body.gravcomp = float(attribute(prim, NO_GRAVITY, False))
+        built.materials[body.name] = [built.default for geom in body.geoms if geom.contype]
+    joints = [joint.name for body in links for joint in body.joints]
+    for joint in joints:
+        add_motor(built.spec, joint, *motors[joint.removeprefix(f"{path}/")])
+        built.drive_targets[joint] = 0.0
+    built.links[path] = [body.name for body in links]
+    built.joints[path] = joints
+
+
+def _breadth_first(root: mujoco.MjsBody) -> list[mujoco.MjsBody]:
+    found = [root]
+    for body in found:
+        found += body.bodies
+    return found
+
+
+def add_contact_sensor(spec: mujoco.MjSpec, name: str, body: str, against: str | None) -> None:
+    """A sensor of the contacts of a body, or of those between it and another: SLOTS × (force, normal)."""
+    fields, kinds = mujoco.mjtConDataField, mujoco.mjtObj
+    data = 1 << int(fields.mjCONDATA_FORCE) | 1 << int(fields.mjCONDATA_NORMAL)
+    strongest_first = 2
+    spec.add_sensor(
+        name=name,
+        type=mujoco.mjtSensor.mjSENS_CONTACT,
+        objtype=kinds.mjOBJ_BODY,
+        objname=body,
+        intprm=[data, strongest_first, SLOTS],
+        **({} if against is None else {"reftype": kinds.mjOBJ_BODY, "refname": against}),
+    )

@@ -1,0 +1,1 @@
+"""Robots of the test double; see ``isaaclab``."""
