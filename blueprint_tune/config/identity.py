@@ -50,6 +50,7 @@ _NOT_OF_AN_EVALUATION = ("gates", "promote")
 """What is asked of the result afterwards."""
 _LIBRARIES = (
     "mujoco",
+    "isaaclab",
     "torch",
     "skrl",
     "ray",

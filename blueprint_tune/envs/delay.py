@@ -116,11 +116,13 @@ class Delays:
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Restore :meth:`state_dict`."""
         self._lines = {
-            name: DelayLine(
-                *(line[part].to(self._device, copy=True) for part in ("values", "steps")), line["newest"]
-            )
+            name: DelayLine(self._own(line["values"]), self._own(line["steps"]), line["newest"])
             for name, line in saved.items()
         }
+
+    def _own(self, saved: Tensor) -> Tensor:
+        """A copy of a saved tensor, where the values live."""
+        return saved.to(self._device, copy=True)
 
 
 def _longest(policy: PolicyConfig, kind: str) -> int:

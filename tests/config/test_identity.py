@@ -174,6 +174,7 @@ def test_provenance_of_a_checkout_and_of_a_package(tmp_path: Path, monkeypatch: 
         ({"policy.rewards.success.weight": 3.0}, True),
         ({"evaluation.seeds": "[7]"}, True),
         ({"scene.manifest": "/a/copy/of/the/manifest.json"}, True),
+        ({"robot.isaaclab.usd_path": "/an/asset/of/another/backend.usd"}, True),
         ({"policy.success.hold_s": 0.1}, False),
         ({"policy.episode_s": 3.0}, False),
         ({"physics.substeps": 4}, False),
@@ -186,3 +187,19 @@ def test_what_decides_how_episodes_start_and_end_has_a_digest(
     changed = to_dict(apply_overrides(config, changes))
     assert (task_digest(changed, DIGEST) == task_digest(to_dict(config), DIGEST)) is same
     assert task_digest(changed, "1" * 64) != task_digest(changed, DIGEST)
+
+
+def test_what_the_robot_is_in_isaac_lab_counts_there(config: ExperimentConfig) -> None:
+    there = {"backend.name": "isaaclab"}
+    asset = {"robot.isaaclab.usd_path": "/an/asset.usd"}
+    digests = [
+        task_digest(to_dict(apply_overrides(config, changes)), DIGEST) for changes in (there, there | asset)
+    ]
+    assert digests[0] != digests[1]
+
+
+def test_how_isaac_sim_is_started_is_no_part_of_the_question(config: ExperimentConfig) -> None:
+    changed = apply_overrides(config, {"backend.start_timeout_s": 5.0, "backend.cameras": True})
+    assert input_hash(changed, DIGEST) == input_hash(config, DIGEST)
+    elsewhere = apply_overrides(config, {"robot.isaaclab.asset": None})
+    assert input_hash(elsewhere, DIGEST) == input_hash(config, DIGEST)

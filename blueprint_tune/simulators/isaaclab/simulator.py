@@ -289,8 +289,8 @@ def _rotate(quat: Tensor, vector: Tensor) -> Tensor:
 
 def _product(a: Tensor, b: Tensor) -> Tensor:
     """(…, 4) wxyz: the rotation ``b`` followed by ``a``."""
+    a, b = a.expand_as(a * b), b.expand_as(a * b)
     aw, bw, av, bv = a[..., :1], b[..., :1], a[..., 1:], b[..., 1:]
-    av, bv = torch.broadcast_tensors(av, bv)
     scalar = aw * bw - (av * bv).sum(dim=-1, keepdim=True)
     return torch.cat([scalar, aw * bv + bw * av + torch.linalg.cross(av, bv)], dim=-1)
 

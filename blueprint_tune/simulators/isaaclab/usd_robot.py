@@ -134,7 +134,7 @@ def _check_joints(model: mujoco.MjModel, robot: RobotConfig, body: int, most: in
         first = model.joint(int(model.body_jntadr[body])).name
         raise SimulatorError(
             f"robot '{robot.name}': its body '{model.body(body).name}' has the joint '{first}' beside "
-            "others, or to the world, which USD cannot say of one body. Use base=held if it drives, give "
-            "each joint a body of its own in the model, name a USD file (robot.isaaclab.usd_path), "
-            "or use backend=mujoco."
+            "others, or to the world, which USD cannot say of one body. Use robot.base=held if it drives, "
+            "give each joint a body of its own in the model, name a USD file (robot.isaaclab.usd_path), or "
+            "use backend=mujoco."
         )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -73,6 +76,25 @@ def test_another_simulator_ends_the_first(new_env: NewEnv) -> None:
     second.step(1)
     with pytest.raises(SimulatorError, match="This simulation has ended, because a process can run one"):
         first.step(1)
+
+
+def test_cameras_take_pictures_in_the_size_that_is_asked() -> None:
+    """In a process of its own: Isaac Sim is started with or without cameras."""
+    code = """
+        import numpy as np
+        from blueprint_tune.config.compose import compose
+        from blueprint_tune.envs.factory import make_env
+        words = ["backend=isaaclab", "backend.device=cpu", "backend.gpus=0", "backend.cameras=true"]
+        cfg = compose(["+scene=kitchen_001", "policy=drawer_manipulation", "preset=smoke", *words])
+        env = make_env(cfg, 1)
+        picture = env.render(1, 80, 60)
+        assert picture.shape == (60, 80, 3) and picture.dtype == np.uint8
+        assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 10, "it shows something"
+        """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_picture_needs_cameras(new_env: NewEnv) -> None:
