@@ -71,7 +71,8 @@ class _Env(gymnasium.Env):
 
     def __init__(self, cfg, render_mode=None, **kwargs):
         cfg.validate()
-        self.cfg, self.render_mode = cfg, render_mode
+        self.cfg = cfg
+        self.render_mode = render_mode
         if cfg.seed is not None:
             self.seed(cfg.seed)
         if SimulationContext.instance() is not None:
