@@ -1,4 +1,4 @@
-"""What is used of Isaac Lab to run a task of its own is there in 2.3.2, and in the order that is relied on."""
+"""What is used of Isaac Lab to run a task of its own is there in 2.3.2, in the order that is relied on."""
 
 from __future__ import annotations
 
