@@ -183,7 +183,7 @@ class Trainer:
     def _reward_means(self) -> dict[str, float]:
         raw, weighted, own_steps = self._env.reward_sums()
         raw, weighted = self._together.sum(raw), self._together.sum(weighted)
-        steps = own_steps * self._together.size or math.nan
+        steps = float(self._together.sum(torch.tensor(float(own_steps), dtype=torch.float64))) or math.nan
         metrics: dict[str, float] = {}
         for index, name in enumerate(self._env.reward_terms):
             metrics[f"reward/{name}"] = float(raw[index]) / steps
