@@ -138,7 +138,7 @@ class IsaacLabTaskEnv(VecEnv):
     def step(self, actions: Tensor) -> StepResult:
         """See :meth:`VecEnv.step`."""
         with _plain_tensors():
-            return self._step(actions.clone().clamp_(-1.0, 1.0))
+            return self._step(actions.to(self.device, copy=True).clamp_(-1.0, 1.0))
 
     def _step(self, outputs: Tensor) -> StepResult:
         before = self.observations
