@@ -44,8 +44,16 @@ SAME_STARTS = (
 """Settings that two experiments share whose benchmarks play the same episodes, to the same end."""
 _NOT_OF_A_SWEEP = ("watchdog_s", "reuse_processes")
 """How trials are run, not what they are: a warm process trains exactly as a fresh one."""
-_NOT_OF_A_BACKEND = ("gpus", "cameras", "start_timeout_s", "close_timeout_s")
-"""How its program runs."""
+_NOT_OF_A_BACKEND = (
+    "gpus",
+    "drops_events",
+    "device",
+    "env_spacing_m",
+    "cameras",
+    "start_timeout_s",
+    "close_timeout_s",
+)
+"""Where and how it runs; the events that it drops are gone from the policy."""
 _NOT_OF_AN_EVALUATION = ("gates", "promote")
 """What is asked of the result afterwards."""
 _LIBRARIES = (

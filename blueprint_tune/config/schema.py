@@ -213,7 +213,7 @@ class BackendConfig:
     """Physics threads of a trial's process; auto = the CPUs it was given."""
     ignores: list[str]
     """Fields of a physics profile that mean nothing to it."""
-    gpus: NonNegative
+    gpus: NonNegative = 0.0
     """GPUs of a trial, unless ``sweep.resources.gpus`` says otherwise."""
     drops_events: list[str] = Field(default_factory=list)
     """Kinds of events that it cannot play: a policy's are left out, with a note."""

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 import mujoco
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from blueprint_tune.mdp.frames import rotate
 from blueprint_tune.simulators.mujoco.scene_builder import CompiledScene
 from blueprint_tune.tasks.regions import region
 from blueprint_tune.tasks.spec import TaskSpec
@@ -72,3 +75,55 @@ def frame_table(task: TaskSpec, compiled: CompiledScene, frames: tuple[str, ...]
         position=position,
         quat=quat,
     )
+
+
+class CarriedFrames:
+    """The frames of a table that are carried, as tensors on a device.
+
+    Attributes:
+        indices: (M,) of them among the catalog's frames.
+    """
+
+    def __init__(self, table: FrameTable, device: str) -> None:
+        self.indices = torch.from_numpy(table.moving).to(device)
+        self._carrier = torch.from_numpy(table.carrier).to(device)
+        self._offset = torch.from_numpy(table.offset).float().to(device)
+        self._turn = torch.from_numpy(table.turn).float().to(device)
+        self._rows = {int(frame): row for row, frame in enumerate(table.moving)}
+
+    def motion(
+        self, position: Tensor, quat: Tensor, linear: Tensor, angular: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The same of the frames, (k, M, …), from those of the bodies, (k, C, …)."""
+        on = self._carrier
+        quat, angular = quat[:, on], angular[:, on]
+        arm = rotated(quat, self._offset)
+        swing = torch.linalg.cross(angular, arm)
+        return position[:, on] + arm, product(quat, self._turn), linear[:, on] + swing, angular
+
+    def lever(self, frame: int, quat: Tensor, point: Tensor) -> Tensor:
+        """(N, 3) m in world axes from a point (N, 3) of a frame's body, in the body's axes, to the frame.
+
+        ``quat``: (N, 4) of the frame.
+        """
+        row = self._rows[frame]
+        return rotate(product(quat, inverse(self._turn[row])), self._offset[row] - point)
+
+
+def rotated(quat: Tensor, vector: Tensor) -> Tensor:
+    """(k, M, 3) vectors (M, 3) turned by quaternions (k, M, 4) wxyz."""
+    vector = vector.expand(*quat.shape[:-1], 3)
+    return rotate(quat.reshape(-1, 4), vector.reshape(-1, 3)).view_as(vector)
+
+
+def product(a: Tensor, b: Tensor) -> Tensor:
+    """(…, 4) wxyz: the rotation ``b`` followed by ``a``."""
+    a, b = a.expand_as(a * b), b.expand_as(a * b)
+    aw, bw, av, bv = a[..., :1], b[..., :1], a[..., 1:], b[..., 1:]
+    scalar = aw * bw - (av * bv).sum(dim=-1, keepdim=True)
+    return torch.cat([scalar, aw * bv + bw * av + torch.linalg.cross(av, bv)], dim=-1)
+
+
+def inverse(quat: Tensor) -> Tensor:
+    """(…, 4) wxyz of the rotation back."""
+    return quat * torch.tensor([1.0, -1.0, -1.0, -1.0], device=quat.device)

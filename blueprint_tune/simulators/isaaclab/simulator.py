@@ -15,11 +15,10 @@ from torch import Tensor
 
 from blueprint_tune.config.schema import BackendConfig
 from blueprint_tune.errors import SimulatorError
-from blueprint_tune.mdp.frames import rotate
 from blueprint_tune.mdp.state import Catalog, SceneState
 from blueprint_tune.simulators.base import Simulator, Starts, Viewpoint
 from blueprint_tune.simulators.isaaclab.contacts import plan_contacts
-from blueprint_tune.simulators.isaaclab.frames import frame_table
+from blueprint_tune.simulators.isaaclab.frames import CarriedFrames, frame_table
 from blueprint_tune.simulators.isaaclab.launch import launch
 from blueprint_tune.simulators.isaaclab.quaternions import QuaternionOrder, scalar_first
 from blueprint_tune.simulators.isaaclab.variation import Variation
@@ -104,9 +103,7 @@ class IsaacLabSimulator(Simulator):
         state.joint_limits = self._tensor(self.joint_limits)
         state.frame_pos[:] = self._tensor(self._table.position)
         state.frame_quat[:] = self._tensor(self._table.quat)
-        self._moving = torch.from_numpy(self._table.moving).to(self.device)
-        self._carrier = torch.from_numpy(self._table.carrier).to(self.device)
-        self._offset, self._turn = self._tensor(self._table.offset), self._tensor(self._table.turn)
+        self._carried = CarriedFrames(self._table, self.device)
         self._ee = catalog.frames.index("robot/ee")
         self.state = state
 
@@ -151,9 +148,9 @@ class IsaacLabSimulator(Simulator):
         motion = [values[rows] for values in self._world.motion()]
         free = self._first_free
         motion[0][:, free:], motion[1][:, free:] = position, quat  # exactly, whatever the origin's rounding
-        frames = self._frames(*motion)
+        frames = self._carried.motion(*motion)
         for whole, values in zip(self._frame_tensors()[:2], frames[:2], strict=True):
-            whole[rows[:, None], self._moving] = values
+            whole[rows[:, None], self._carried.indices] = values
         # sensors and velocities would tell of the last step until there is another
         for whole in (*self._frame_tensors()[2:], state.contact_force, state.contact_vector):
             whole[rows] = 0.0
@@ -167,16 +164,6 @@ class IsaacLabSimulator(Simulator):
         state = self.state
         return state.frame_pos, state.frame_quat, state.frame_linvel, state.frame_angvel
 
-    def _frames(
-        self, position: Tensor, quat: Tensor, linear: Tensor, angular: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The moving frames, (k, M, …), on their carriers, (k, C, …)."""
-        on = self._carrier
-        quat, angular = quat[:, on], angular[:, on]
-        arm = _rotate(quat, self._offset)
-        swing = torch.linalg.cross(angular, arm)
-        return position[:, on] + arm, _product(quat, self._turn), linear[:, on] + swing, angular
-
     def set_joint_targets(self, position: Tensor) -> None:
         """See :meth:`Simulator.set_joint_targets`."""
         self.state.joint_targets.copy_(position)
@@ -186,9 +173,7 @@ class IsaacLabSimulator(Simulator):
     def ee_jacobian(self) -> Tensor:
         """See :meth:`Simulator.ee_jacobian`."""
         jacobian, point = self._world.jacobian()
-        ee = self._table.moving.tolist().index(self._ee)
-        quat = _product(self.state.frame_quat[:, self._ee], _inverse(self._turn[ee]))
-        lever = rotate(quat, self._offset[ee] - point)
+        lever = self._carried.lever(self._ee, self.state.frame_quat[:, self._ee], point)
         linear, angular = jacobian[:, :3], jacobian[:, 3:]
         moved = linear + torch.linalg.cross(angular, lever.unsqueeze(2).expand_as(angular), dim=1)
         return torch.cat([moved, angular], dim=1)
@@ -201,8 +186,10 @@ class IsaacLabSimulator(Simulator):
         position, velocity = self._world.joints()
         state.joint_pos.copy_(position)
         state.joint_vel.copy_(velocity)
-        for whole, values in zip(self._frame_tensors(), self._frames(*self._world.motion()), strict=True):
-            whole[:, self._moving] = values
+        for whole, values in zip(
+            self._frame_tensors(), self._carried.motion(*self._world.motion()), strict=True
+        ):
+            whole[:, self._carried.indices] = values
         state.contact_vector.copy_(self._world.forces())
         torch.linalg.vector_norm(state.contact_vector, dim=2, out=state.contact_force)
         state.changed()
@@ -279,21 +266,3 @@ _SAVED = (
     "contact_vector",
 )
 """Of the state, what a simulator fills in."""
-
-
-def _rotate(quat: Tensor, vector: Tensor) -> Tensor:
-    """(k, M, 3) vectors (M, 3) turned by quaternions (k, M, 4) wxyz."""
-    vector = vector.expand(*quat.shape[:-1], 3)
-    return rotate(quat.reshape(-1, 4), vector.reshape(-1, 3)).view_as(vector)
-
-
-def _product(a: Tensor, b: Tensor) -> Tensor:
-    """(…, 4) wxyz: the rotation ``b`` followed by ``a``."""
-    a, b = a.expand_as(a * b), b.expand_as(a * b)
-    aw, bw, av, bv = a[..., :1], b[..., :1], a[..., 1:], b[..., 1:]
-    scalar = aw * bw - (av * bv).sum(dim=-1, keepdim=True)
-    return torch.cat([scalar, aw * bv + bw * av + torch.linalg.cross(av, bv)], dim=-1)
-
-
-def _inverse(quat: Tensor) -> Tensor:
-    return quat * torch.tensor([1.0, -1.0, -1.0, -1.0], device=quat.device)
