@@ -41,7 +41,7 @@ from blueprint_tune.tuning.workers import Job
 
 if TYPE_CHECKING:
     from blueprint_tune.reporting.population import Copy, Front
-    from blueprint_tune.tasks.spec import TaskSpec
+    from blueprint_tune.tasks.asked import Asked
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Dossier:
     """
 
     cfg: ExperimentConfig
-    task: TaskSpec | None
+    task: Asked | None
     folder: ExperimentFolder
     tree: Mapping[str, Any]
     records: tuple[TrialRecord, ...]
@@ -184,7 +184,9 @@ class Dossier:
         except ConfigError:
             defaults = self.cfg
         before, after = flat(to_dict(defaults)), flat(to_dict(self.best_cfg))
-        ignored = ("name", "output_dir", "force", "scene.", "storage.", "cluster.", "logger.")
+        ignored = (
+            "name", "output_dir", "force", "scene.", "storage.", "cluster.", "logger.", "backend.env_path",
+        )  # fmt: skip
         return {
             key: (before.get(key), value)
             for key, value in after.items()
@@ -380,7 +382,8 @@ def now() -> str:
 def _is_choice(override: str) -> bool:
     """Whether an override picks a file of a group or the scene, rather than changing a setting."""
     key = override.lstrip("+").partition("=")[0]
-    return key in paths.GROUPS or key in ("scene.manifest", "scene.package", "scene.id")
+    named = ("scene.manifest", "scene.package", "scene.id", "backend.task", "backend.trust_package_code")
+    return key in paths.GROUPS or key in named
 
 
 def _json(path: Path) -> dict[str, Any]:

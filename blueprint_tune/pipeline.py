@@ -17,7 +17,7 @@ from blueprint_tune.reporting.sinks.choose import check_sinks, open_sinks
 from blueprint_tune.reporting.sinks.sinks import Sinks
 from blueprint_tune.storage.path import open_root
 from blueprint_tune.summary import summarise
-from blueprint_tune.tasks.spec import TaskSpec, bind_task
+from blueprint_tune.tasks.asked import Asked, ask, inexact, with_env_package, with_installed
 from blueprint_tune.tuning.folder import ExperimentFolder, anchored, describe, open_folder
 from blueprint_tune.tuning.forecast import closing_s
 from blueprint_tune.tuning.progress import Progress
@@ -70,11 +70,11 @@ def run_experiment(
     cfg = anchored(cfg)
     with Progress(cfg.logger.progress, f"{cfg.scene.id} {cfg.policy.name}") as progress:
         progress.stage("reading the scene")
-        task = bind_task(cfg)
+        task = ask(cfg)
         space = load_searchspace(cfg.searchspace, cfg)
         _check_sweep(cfg, space)
         check_sinks(cfg)
-        folder, _ = open_folder(cfg, describe(cfg, space, task.scene.digest, overrides))
+        folder, _ = open_folder(cfg, describe(cfg, space, task.digest, overrides))
         result = _finish(cfg, task, folder, progress, lent)
     summarise(result)
     return result
@@ -87,19 +87,28 @@ def resume_experiment(path: Path | str) -> RunResult:
     :func:`run_experiment` raises.
     """
     folder = ExperimentFolder(Path(path).absolute())
-    cfg, _ = folder.read()
+    cfg = with_installed(folder.read()[0], folder.path)
     check_sinks(cfg)
     with Progress(cfg.logger.progress, folder.name) as progress:
         progress.stage("reading the scene")
-        task = bind_task(cfg)
-        if task.scene.digest != folder.tree()["scene_digest"]:
+        task = ask(cfg)
+        if task.digest != folder.tree()["scene_digest"]:
             raise ConfigError(
-                f"{cfg.scene.manifest or cfg.scene.id}: the scene has changed since {folder.path} was "
-                "started with it. Put the old manifest back, or start a new experiment."
+                f"{_source(cfg)} has changed since {folder.path} was started with it. "
+                "Put the old one back, or start a new experiment."
             )
+        for sentence in inexact(cfg):
+            progress.note(sentence)
         result = _finish(cfg, task, folder, progress)
     summarise(result)
     return result
+
+
+def _source(cfg: ExperimentConfig) -> str:
+    """What a task is read from."""
+    if cfg.backend.own_task:
+        return f"the code of task '{cfg.backend.task or cfg.scene.package}'"
+    return f"{cfg.scene.manifest or cfg.scene.id}: the scene"
 
 
 def _check_sweep(cfg: ExperimentConfig, space: Mapping[str, Mapping[str, Any]]) -> None:
@@ -111,7 +120,7 @@ def _check_sweep(cfg: ExperimentConfig, space: Mapping[str, Mapping[str, Any]]) 
 
 def _finish(
     cfg: ExperimentConfig,
-    task: TaskSpec,
+    task: Asked,
     folder: ExperimentFolder,
     progress: Progress,
     lent: Lent | None = None,
@@ -132,7 +141,7 @@ def _finish(
 
 def _carry_on(
     cfg: ExperimentConfig,
-    task: TaskSpec,
+    task: Asked,
     folder: ExperimentFolder,
     progress: Progress,
     sinks: Sinks,
@@ -151,6 +160,9 @@ def _carry_on(
         progress.note(changed)
     if not folder.records.exists():
         open_root(cfg.storage).check()  # before hours are spent on what nobody will get
+    if cfg.backend.env_package is not None:
+        progress.stage("installing the environment package")
+        cfg = with_env_package(cfg, folder.path)
     progress.stage("starting Ray")
     from blueprint_tune.tuning.experiment import run_search
 
@@ -252,7 +264,7 @@ def _tell(sinks: Sinks, dossier: Dossier, outcome: Mapping[str, Any], progress: 
         progress.note(f"Send the offline runs with:  wandb sync {runs}/offline-run-*")
 
 
-def _offer(cfg: ExperimentConfig, task: TaskSpec, folder: ExperimentFolder, progress: Progress) -> RunResult:
+def _offer(cfg: ExperimentConfig, task: Asked, folder: ExperimentFolder, progress: Progress) -> RunResult:
     """The result of an experiment that is finished, published to ``cfg.storage`` if it is not there."""
     from blueprint_tune.dossier import Dossier, is_published
     from blueprint_tune.publish import PublishedPaths

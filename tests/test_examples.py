@@ -17,7 +17,7 @@ import torch
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.envs.manipulation import ManipulationEnv
 from blueprint_tune.export.bundle import write_bundle
-from blueprint_tune.export.contract import PolicyFacts, controller, joint_facts
+from blueprint_tune.export.contract import PolicyFacts, controller
 from blueprint_tune.learning.networks import DeployablePolicy, mlp
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -48,7 +48,7 @@ def bundle(env: ManipulationEnv, cfg: ExperimentConfig, folder: Path) -> Path:
         job_id="j",
         observations=env.describe_observations(),
         action_names=env.action_names,
-        joints=joint_facts(env.simulator.state.catalog, env.simulator.joint_limits),
+        joints=env.facts.joints,
         robot_base=env.task.robot_base,
         roles={role: entity.id for role, entity in env.task.roles.items()},
         control_dt_s=0.002,
@@ -118,7 +118,7 @@ def test_a_controller_written_from_the_bundle_gives_the_targets_that_were_traine
     new_env: Callable[..., ManipulationEnv], config: Callable[..., ExperimentConfig], words: tuple[str, ...]
 ) -> None:
     env, cfg = new_env("backend=mujoco", *words, num_envs=2), config("backend=mujoco", *words)
-    facts = joint_facts(env.simulator.state.catalog, env.simulator.joint_limits)
+    facts = env.facts.joints
     numbers = json.loads(json.dumps(controller(cfg.policy.actions, cfg.robot, facts)))
     assert numbers["axes"] == cfg.policy.actions.axes
     env.reset(np.full(2, 3), np.arange(2))

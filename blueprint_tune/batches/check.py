@@ -16,7 +16,7 @@ from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.config.searchspace import Space, load_searchspace
 from blueprint_tune.config.suggest import join_problems
 from blueprint_tune.errors import BlueprintTuneError
-from blueprint_tune.tasks.spec import bind_task
+from blueprint_tune.tasks.asked import ask
 from blueprint_tune.tuning.folder import ExperimentFolder, anchored, check_name, describe
 
 
@@ -82,9 +82,9 @@ def _entry(combination: Combination) -> Entry:
     if config is None or problems:
         raise BlueprintTuneError(join_problems(problems))
     cfg = anchored(config)
-    task = bind_task(cfg)
+    task = ask(cfg)
     space = load_searchspace(cfg.searchspace, cfg)
-    document = describe(cfg, space, task.scene.digest)
+    document = describe(cfg, space, task.digest)
     folder = ExperimentFolder(Path(cfg.output_dir) / check_name(document["name"]))
     return Entry(combination, cfg, folder, document["input_hash"], _trials(cfg, space))
 

@@ -68,7 +68,9 @@ def _others(pair: Command) -> Iterator[Command]:
     for group in paths.GROUPS:
         if group not in _PAIRED:
             for name in paths.group_options(group):
-                yield Command(f"{group}={name}", (*pair.overrides, f"{group}={name}"))
+                own = "scene" in _tree(group, name)  # a backend with tasks of its own, of which none is named
+                words = () if own else pair.overrides
+                yield Command(f"{group}={name}", (*words, f"{group}={name}"), files_only=own)
     for space in sorted({file.stem for folder in paths.searchspace_dirs() for file in folder.glob("*.yaml")}):
         words = ("sweep=random", f"searchspace={space}")
         yield Command(words[1], (*pair.overrides, *words))

@@ -11,6 +11,7 @@ from blueprint_tune.config import paths
 from blueprint_tune.config.backend_events import event_problems
 from blueprint_tune.config.curriculum import curriculum_problems
 from blueprint_tune.config.evaluation_schema import EvaluationConfig
+from blueprint_tune.config.own_task import own_task_problems
 from blueprint_tune.config.physics_schema import PhysicsConfig
 from blueprint_tune.config.policy_schema import PolicyConfig
 from blueprint_tune.config.schema import (
@@ -42,6 +43,7 @@ def cross_checks(cfg: ExperimentConfig) -> list[str]:
         *_evaluation(cfg.evaluation),
         *_noise_floor(cfg),
         *sweep_problems(cfg),
+        *own_task_problems(cfg),
         *_logger(cfg.logger),
     ]
 
@@ -194,7 +196,7 @@ def _robot_for_policy(robot: RobotConfig, policy: PolicyConfig) -> Iterator[str]
 
 def shipped_robots() -> dict[str, dict[str, Any]]:
     """The settings of every robot that ships with the program."""
-    files = sorted((paths.conf_dir() / "robot").glob("*.yaml"))
+    files = sorted((paths.conf_dir() / "robot").glob("[!_]*.yaml"))
     return {file.stem: yaml.safe_load(file.read_text()) for file in files}
 
 

@@ -17,8 +17,9 @@ from typing import Any
 
 from blueprint_tune.config import paths
 from blueprint_tune.config.flat import flat
+from blueprint_tune.config.own_task import OWN_TASK_BACKENDS
 from blueprint_tune.config.robot_model import model_digest
-from blueprint_tune.config.schema import ExperimentConfig
+from blueprint_tune.config.schema import BackendConfig, ExperimentConfig
 from blueprint_tune.config.searchspace import load_searchspace
 from blueprint_tune.config.validate import to_dict
 
@@ -35,7 +36,8 @@ NOT_THE_QUESTION = (
 )
 """Settings that say where and how a run happens, or that are resolved into others."""
 SAME_STARTS = (
-    "scene", "robot", "physics", "backend.name", "evaluation.seeds", "evaluation.episodes_per_seed",
+    "scene", "robot", "physics", "backend.name", "backend.task", "backend.success", "backend.action_scale",
+    "evaluation.seeds", "evaluation.episodes_per_seed",
     "policy.roles", "policy.start", "policy.events", "policy.commands", "policy.sequence", "policy.success",
     "policy.terminations", "policy.episode_s", "policy.action_repeat",
 )  # fmt: skip
@@ -70,6 +72,11 @@ _LIBRARIES = (
     "pydantic",
     "scipy",
 )
+_BACKEND_OFF = {
+    name: field.get_default(call_default_factory=True)
+    for name, field in vars(BackendConfig)["__pydantic_fields__"].items()
+    if not field.is_required()
+}
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -91,9 +98,11 @@ def task_settings(config: Mapping[str, Any], scene_digest: str | None) -> dict[s
     """
     settings = {
         key: value
-        for key, value in flat(config).items()
+        for key, value in flat({**config, "backend": _given(config["backend"])}).items()
         if key.startswith(SAME_STARTS) and not key.startswith(("evaluation.", "scene.manifest"))
     }
+    if config["backend"]["name"] in OWN_TASK_BACKENDS:  # their starts depend on it
+        settings["backend.num_envs"] = config["backend"]["num_envs"]
     if settings["backend.name"] != "isaaclab":
         settings = {key: value for key, value in settings.items() if not key.startswith("robot.isaaclab.")}
     return {**settings, "robot.model": _robot_digest(settings["robot.model"]), "scene.digest": scene_digest}
@@ -160,11 +169,11 @@ def _question(config: ExperimentConfig, scene_digest: str) -> dict[str, Any]:
     """Resolved settings with files by their content instead of their path."""
     tree = {key: value for key, value in to_dict(config).items() if key not in NOT_THE_QUESTION}
     tree["sweep"] = {key: value for key, value in tree["sweep"].items() if key not in _NOT_OF_A_SWEEP}
-    tree["backend"] = {k: v for k, v in tree["backend"].items() if k not in _NOT_OF_A_BACKEND}
     evaluation = tree["evaluation"]
     tree["evaluation"] = {k: v for k, v in evaluation.items() if k not in _NOT_OF_AN_EVALUATION}
     told: dict[str, Any] = {"manifest": None, "package": None, "adaptations": []}  # the digest is of them
     tree["scene"] = {**tree["scene"], **told, "digest": scene_digest}
+    tree["backend"] = _given({**tree["backend"], "env_package": None, "env_path": None})  # told by digest too
     robot = tree["robot"]
     robot["model"] = _robot_digest(config.robot.model)
     if config.backend.name != "isaaclab":
@@ -174,6 +183,12 @@ def _question(config: ExperimentConfig, scene_digest: str) -> dict[str, Any]:
             gripper["model"] = _robot_digest(gripper["model"])
     tree["searchspace"] = load_searchspace(config.searchspace, config)
     return tree
+
+
+def _given(backend: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a backend that are not off: one that knows none of them keeps its identity."""
+    counted = {key: value for key, value in backend.items() if key not in _NOT_OF_A_BACKEND}
+    return {k: v for k, v in counted.items() if k not in _BACKEND_OFF or v != _BACKEND_OFF[k]}
 
 
 def _robot_digest(model: str) -> str:

@@ -15,6 +15,7 @@ import yaml
 
 from blueprint_tune.config import paths
 from blueprint_tune.config.commandline import Verdict, parse
+from blueprint_tune.config.own_task import OWN_TASK_BACKENDS
 from blueprint_tune.config.package_train import Layer, quoted, set_physics, set_training
 from blueprint_tune.errors import TaskPackageError
 from blueprint_tune.packages.check_files import manifest_beside, policy_of, robot_of
@@ -45,7 +46,11 @@ def package_layer(overrides: Sequence[str]) -> Layer | None:
     package = read_package(folder)
     report = examine(package)
     layer = Layer(package, frozenset(given), report.rewards)
-    named = {"policy": "policy" in given, "robot": "robot" in given or "robot.model" in given}
+    own_task = given.get("backend") in OWN_TASK_BACKENDS
+    named = {
+        "policy": own_task or "policy" in given,
+        "robot": own_task or "robot" in given or "robot.model" in given,
+    }
     fatal = [f for f in report.findings if f.level == "fatal" and not named.get(_NOT_ASKED.get(f.code, ""))]
     if fatal:
         said = "; ".join(f"{finding.place} {finding.what} ({finding.here})" for finding in fatal)
@@ -54,6 +59,9 @@ def package_layer(overrides: Sequence[str]) -> Layer | None:
     if is_uri(place):
         layer.words.append(f"scene.package={quoted(str(folder))}")
         layer.adaptations.append(f"the package was copied from {place} to {folder}.")
+    if own_task:
+        _own_task(layer, folder, given.get("backend.num_envs"))
+        return layer
     _scene(layer, folder)
     _choices(layer, str(given.get("policy") or policy_of(package)))
     set_training(layer, given.get("backend.num_envs"))
@@ -88,12 +96,30 @@ def _scene(layer: Layer, folder: Path) -> None:
             f"there is no scene manifest at {manifest}: objects come from SCENE_ENTITY_MAP with guessed"
             " places and sizes of their classes."
         )
+    _scene_id(layer, folder)
+
+
+def _scene_id(layer: Layer, folder: Path) -> None:
+    package = layer.package
     stated = package.scene_id or folder.parent.name
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", stated).strip("_-")[:64] or "package"
     if name != package.scene_id:
         why = f"'{package.scene_id}' is no safe name" if package.scene_id else "the package names no scene"
         layer.adaptations.append(f"the scene is called '{name}': {why}.")
     layer.set("scene.id", quoted(name))
+
+
+def _own_task(layer: Layer, folder: Path, num_envs: object) -> None:
+    """What of a package counts where its own environment is run: names, train_cfg.yaml, its success flag."""
+    package = layer.package
+    _scene_id(layer, folder)
+    for key, stated in (("policy.name", package.policy), ("robot.name", package.robot)):
+        if stated is not None and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", stated):
+            layer.set(key, quoted(stated))
+    layer.set("backend.success", "termination:task_success")
+    set_training(layer, num_envs)
+    layer.words = [word for word in layer.words if not word.startswith("policy.episode_s=")]
+    layer.rewards = ()  # they are weighed by the package's own environment
 
 
 def _choices(layer: Layer, policy: str) -> None:

@@ -42,7 +42,8 @@ class RoleConfig:
 class ActionConfig:
     """How policy outputs in [-1, 1] become joint targets."""
 
-    kind: Literal["joint_position_delta", "ee_delta"]
+    kind: Literal["joint_position_delta", "ee_delta", "external"]
+    """external = they are the task's own."""
     gripper: Literal["binary", "continuous", "closed", "none"]
     """The last output opens and closes it, in one of two ways; or it stays closed, or as it starts."""
     scale_rad: Positive
@@ -127,7 +128,8 @@ class PolicyConfig:
     """A policy type: what the scene offers, what is seen, done, rewarded and counted as success."""
 
     name: str
-    family: Literal["place", "articulate", "insert"]
+    family: Literal["place", "articulate", "insert", "external"]
+    """external = the task is not this file's: its environment brings all of it."""
     episode_s: Positive
     action_repeat: Annotated[int, Field(ge=1, le=50)]
     budget: BudgetsConfig

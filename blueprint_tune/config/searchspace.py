@@ -96,7 +96,7 @@ def _collect(
     for name in [names] if isinstance(names, str) else names or []:
         file, entries = _read(name, folders, problems)
         for key, entry in entries.items():
-            found = list(_entry_problems(str(key), entry, tree))
+            found = list(_entry_problems(str(key), entry, tree, config.backend.own_task))
             problems += [f"{file}: {problem}" for problem in found]
             if not found:
                 space[str(key)] = entry
@@ -143,8 +143,10 @@ def _find(name: str, folders: list[Path]) -> Path | None:
     return next((folder / f"{name}.yaml" for folder in folders if (folder / f"{name}.yaml").is_file()), None)
 
 
-def _entry_problems(key: str, entry: Any, tree: Mapping[str, Any]) -> Iterator[str]:
-    if is_new_event(tree, key):
+def _entry_problems(key: str, entry: Any, tree: Mapping[str, Any], own_task: bool) -> Iterator[str]:
+    if own_task and key.partition(".")[0] == "policy":
+        yield f"'{key}' cannot be searched: what is rewarded, seen and randomised is the task's own."
+    elif is_new_event(tree, key):
         yield from _new_event_problems(key, entry)
     elif not suggest.exists(tree, key.split(".")):
         yield f"'{key}': {suggest.missing_key(tree, key)}"

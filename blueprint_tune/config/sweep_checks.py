@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from blueprint_tune.config.own_task import RETURN
 from blueprint_tune.config.schema import ExperimentConfig, SweepConfig
 from blueprint_tune.errors import nearest
 
@@ -67,7 +68,7 @@ def sweep_problems(cfg: ExperimentConfig) -> list[str]:
     return [
         *_trials(cfg.sweep, cfg.searchspace),
         *_entries(cfg.sweep),
-        *_metrics(cfg.sweep),
+        *_metrics(cfg.sweep, cfg.backend.own_task),
         *_times(cfg),
         *(_population(cfg) if is_population(cfg.sweep) else ()),
     ]
@@ -94,15 +95,16 @@ def _entries(sweep: SweepConfig) -> Iterator[str]:
         )
 
 
-def _metrics(sweep: SweepConfig) -> Iterator[str]:
+def _metrics(sweep: SweepConfig, own_task: bool) -> Iterator[str]:
+    known = (*REPORTED_METRICS, RETURN) if own_task else REPORTED_METRICS
     for metric in sweep.metrics:
-        if not metric.startswith("eval/"):
+        if not metric.startswith("eval/") or (metric == RETURN and not own_task):
             yield (
                 f"sweep.metric='{metric}' cannot compare trials: rewards and training episodes may"
-                f" differ between them. Use one of {', '.join(REPORTED_METRICS)}."
+                f" differ between them. Use one of {', '.join(known)}."
             )
-        elif metric not in REPORTED_METRICS:
-            yield f"sweep.metric='{metric}': no report carries it. {nearest(metric, REPORTED_METRICS)}"
+        elif metric not in known:
+            yield f"sweep.metric='{metric}': no report carries it. {nearest(metric, known)}"
     if len(sweep.metrics) != len(sweep.modes):
         yield (
             f"sweep.metric names {len(sweep.metrics)} metrics and sweep.mode {len(sweep.modes)}:"

@@ -60,11 +60,13 @@ def register_resolvers() -> None:
     ``${reports_of:<env steps>,<env steps between reports>}``: how many reports a trial makes at most.
     ``${updates_of:<updates>,<agent.rollouts>,<backend.num_envs>}``: the env steps of so many updates.
     ``${scene_id_of:<manifest>}``: the id that a scene manifest states, as a safe file name.
+    ``${task_id_of:<task>}``: the name under which a task is registered, as a safe file name.
     """
     OmegaConf.register_new_resolver("share_of", _share_of, replace=True)
     OmegaConf.register_new_resolver("reports_of", _reports_of, replace=True)
     OmegaConf.register_new_resolver("updates_of", _updates_of, replace=True)
     OmegaConf.register_new_resolver("scene_id_of", _scene_id_of, replace=True)
+    OmegaConf.register_new_resolver("task_id_of", _task_id_of, replace=True)
 
 
 def _share_of(whole: Any, share: float) -> Any:
@@ -92,6 +94,12 @@ def _scene_id_of(manifest: str) -> str:
         return "manifest"
     stated = tree.get("scene_id") if isinstance(tree, dict) else None
     return re.sub(r"[^A-Za-z0-9_-]+", "_", str(stated or Path(manifest).stem)).strip("_")[:64] or "manifest"
+
+
+def _task_id_of(task: Any) -> str:
+    """Without a namespace: what is registered as "mine:Isaac-Lift-v0" is "Isaac-Lift-v0"."""
+    stated = str(task or "").rpartition(":")[2]
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", stated).strip("_-")[:64] or "task"
 
 
 def searchpath_overrides(folders: Sequence[Path]) -> list[str]:
@@ -134,7 +142,7 @@ def load(
     settings: Any = OmegaConf.to_container(cfg, resolve=False)
     del settings["hydra"]
     result.tree = _resolve(settings, "", cfg, result)
-    if "scene" not in result.choices:
+    if "scene" not in result.choices and "scene" not in result.tree:
         result.silent.append("scene")
         if not any(override.lstrip("+~").startswith("scene=") for override in overrides):
             result.problems.append(no_scene(groups.options["scene"]))

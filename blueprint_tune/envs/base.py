@@ -7,7 +7,8 @@ what ran before do not change it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,52 @@ from torch import Tensor
 from blueprint_tune.config.policy_schema import PolicyConfig
 from blueprint_tune.envs.probe import Probe
 from blueprint_tune.mdp.describe import ObservationPart
+from blueprint_tune.mdp.state import Catalog
 from blueprint_tune.simulators.base import Viewpoint
 
 Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class JointFacts:
+    """A joint that is driven or observed: ``rad`` or ``m``, and its range in that unit."""
+
+    name: str
+    unit: str
+    lower: float
+    upper: float
+
+
+def joint_facts(catalog: Catalog, limits: NDArray[np.float64]) -> tuple[JointFacts, ...]:
+    """The joints of a bound task with their limits, (J, 2) in the catalog's order."""
+    return tuple(
+        JointFacts(name, catalog.joint_units[name], float(lower), float(upper))
+        for name, (lower, upper) in zip(catalog.joints, limits, strict=True)
+    )
+
+
+@dataclass(frozen=True)
+class TaskFacts:
+    """What documents, bundles and perturbations need to know of the task that is played.
+
+    Attributes:
+        digest: of the scene's content, or whatever else the task is made of.
+        joints: the robot's in the order of targets, then the fixtures'; none where a task does not tell them.
+        robot_base: x, y, z (m) and yaw (rad) of the robot in the world; None where nobody knows.
+        roles: role -> the scene's object.
+        loose, rigid: what moves freely, and what of that has a mass to change.
+        takes_events: whether :meth:`VecEnv.configure` can add randomisation.
+        action_ranges: what outputs of -1 and 1 are to a task of its own, one pair an action; else none.
+    """
+
+    digest: str
+    joints: tuple[JointFacts, ...] = ()
+    robot_base: tuple[float, float, float, float] | None = None
+    roles: Mapping[str, str] = field(default_factory=dict)
+    loose: tuple[str, ...] = ()
+    rigid: tuple[str, ...] = ()
+    takes_events: bool = False
+    action_ranges: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass
@@ -57,6 +101,9 @@ class VecEnv(ABC):
         reward_terms: names, the order of the columns of :meth:`reward_sums`. reward_weights: theirs.
         slot_stride: how far an environment's next episode is from its last one, in slots: the number of
             environments that share the slots, here and in other processes.
+        policy: the policy config in force. facts: about the task.
+        keeps_episodes: whether :meth:`load_state` goes on with the episodes that were saved; where it cannot,
+            new ones begin. observations: (N, O), what the next actions are for.
     """
 
     num_envs: int
@@ -70,6 +117,10 @@ class VecEnv(ABC):
     reward_terms: tuple[str, ...]
     slot_stride: int
     reward_weights: tuple[float, ...]
+    policy: PolicyConfig
+    facts: TaskFacts
+    keeps_episodes: bool = True
+    observations: Tensor
 
     @abstractmethod
     def reset(self, seeds: Ints, slots: Ints, stagger: bool = False) -> Tensor:
@@ -117,7 +168,7 @@ class VecEnv(ABC):
 
     @abstractmethod
     def load_state(self, saved: dict[str, Any]) -> None:
-        """Restore a saved state."""
+        """Restore a saved state, or begin new episodes where that cannot be (``keeps_episodes``)."""
 
     @abstractmethod
     def render(

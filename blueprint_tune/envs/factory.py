@@ -7,33 +7,46 @@ import torch
 from blueprint_tune.config.curriculum import policy_at
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.envs.actions import Actions, make_actions
+from blueprint_tune.envs.base import VecEnv
 from blueprint_tune.envs.draws import make_draws
 from blueprint_tune.envs.manipulation import ManipulationEnv
 from blueprint_tune.envs.task_terms import TaskTerms
 from blueprint_tune.mdp.state import Catalog
 from blueprint_tune.simulators import registry
+from blueprint_tune.tasks.asked import Asked, ask, of_scene
 from blueprint_tune.tasks.spec import TaskSpec, bind_task, catalog
 
 
-def check_task(config: ExperimentConfig) -> TaskSpec:
-    """Bind scene, roles and every term, starting no simulator.
+def check_task(config: ExperimentConfig) -> Asked:
+    """Bind scene, roles and every term, starting no simulator; of a task of its own only its files are read.
 
     Raises ConfigError, ManifestError, TaskPackageError or SimulatorError for whatever a run would have died
     of.
     """
+    if config.backend.own_task:
+        return ask(config)
     task = bind_task(config)
     registry.check_task(config.backend.name, task)
     names = catalog(task)
     _bind_policy(config, task, names)
     _actions(config, torch.zeros(len(config.robot.chain), 2))
-    return task
+    return of_scene(task, config)
 
 
-def make_env(config: ExperimentConfig, num_threads: int, ranks: int = 1) -> ManipulationEnv:
+def make_env(config: ExperimentConfig, num_threads: int, ranks: int = 1) -> VecEnv:
     """The environments of a trial, or of one of its ``ranks``, stepped on ``num_threads`` CPU threads.
 
     Raises what :func:`check_task` raises, and SimulatorError when the scene cannot be simulated.
     """
+    if config.backend.own_task:
+        from blueprint_tune.envs.isaaclab_task import make_isaaclab_task  # its own task: no terms are bound
+
+        return make_isaaclab_task(config, ranks)
+    return make_manipulation(config, num_threads, ranks)
+
+
+def make_manipulation(config: ExperimentConfig, num_threads: int, ranks: int = 1) -> ManipulationEnv:
+    """The environments of a task that is bound to a scene, on a simulator of this program."""
     task = bind_task(config)
     names = catalog(task)
     terms = _bind_policy(config, task, names)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from blueprint_tune.config.policy_schema import PolicyConfig
 from blueprint_tune.envs.actions import Actions
-from blueprint_tune.envs.base import Ints, StepResult, VecEnv
+from blueprint_tune.envs.base import Ints, StepResult, TaskFacts, VecEnv, joint_facts
 from blueprint_tune.envs.delay import Delays
 from blueprint_tune.envs.episodes import Episodes
 from blueprint_tune.envs.history import History
@@ -37,7 +37,7 @@ class ManipulationEnv(VecEnv):
     """Drives one simulator through episodes of a policy type.
 
     Attributes beyond VecEnv's:
-        history: the last steps of every environment. policy: the policy config in force.
+        history: the last steps of every environment.
     """
 
     def __init__(
@@ -275,6 +275,25 @@ class ManipulationEnv(VecEnv):
         return tuple(
             describe_observation(name, entries[name], size, catalog, self.action_names)
             for name, size in self.observation_names
+        )
+
+    @property
+    def observations(self) -> Tensor:  # type: ignore[override]
+        """See :class:`VecEnv`."""
+        return self._observations
+
+    @property
+    def facts(self) -> TaskFacts:  # type: ignore[override]
+        """See :class:`VecEnv`."""
+        task = self.task
+        return TaskFacts(
+            digest=task.scene.digest,
+            joints=joint_facts(self.simulator.state.catalog, self.simulator.joint_limits),
+            robot_base=task.robot_base,
+            roles={role: entity.id for role, entity in task.roles.items()},
+            loose=tuple(entity.id for entity in task.loose),
+            rigid=tuple(entity.id for entity in task.free),
+            takes_events=True,
         )
 
     @property

@@ -14,7 +14,7 @@ from blueprint_tune.errors import ConfigError, StorageError
 from blueprint_tune.storage.path import check_id
 
 if TYPE_CHECKING:
-    from blueprint_tune.envs.manipulation import ManipulationEnv
+    from blueprint_tune.envs.base import VecEnv
 
 _MEANING = ("term", "scale", "frame", "parameters")
 """What a contract says of an observation that a policy was trained with."""
@@ -28,8 +28,9 @@ class Needs:
 
     Attributes:
         job, scene, policy, robot: names. observations: name -> size, in order; None where a size is not
-            known. meanings: name -> what its numbers are: term, scale, parameters, and frame where known.
-        actions: names; None = not known. control_hz: actions a second.
+            known, None altogether where a task of its own decides.
+        meanings: name -> what its numbers are: term, scale, parameters, and frame where known.
+        actions: names; None = not known. control_hz: actions a second; None = not known.
         controller: what turns actions into joint targets, in numbers.
     """
 
@@ -37,10 +38,10 @@ class Needs:
     scene: str
     policy: str
     robot: str
-    observations: Mapping[str, int | None]
+    observations: Mapping[str, int | None] | None
     meanings: Mapping[str, Mapping[str, Any]]
     actions: tuple[str, ...] | None
-    control_hz: float
+    control_hz: float | None
     controller: Mapping[str, Any]
 
 
@@ -54,13 +55,13 @@ def config_needs(cfg: ExperimentConfig) -> Needs:
         scene=cfg.scene.id,
         policy=cfg.policy.name,
         robot=cfg.robot.name,
-        observations=dict.fromkeys(cfg.policy.observations),
+        observations=None if cfg.backend.own_task else dict.fromkeys(cfg.policy.observations),
         meanings={
             name: _meaning({"term": entry["term"], "scale": 1.0, "parameters": parameters(entry)})
             for name, entry in cfg.policy.observations.items()
         },
         actions=None,
-        control_hz=1.0 / step_s,
+        control_hz=None if cfg.backend.own_task else 1.0 / step_s,
         controller=_controller(cfg),
     )
 
@@ -76,6 +77,8 @@ def _controller(cfg: ExperimentConfig) -> dict[str, Any]:
     from blueprint_tune.export.contract import controller
     from blueprint_tune.export.onnx import joint_numbers
 
+    if cfg.backend.own_task:
+        return {}
     return controller(cfg.policy.actions, cfg.robot, ()) or joint_numbers(cfg.policy.actions, cfg.robot)
 
 
@@ -120,7 +123,7 @@ def _text(config: Mapping[str, Any], key: str) -> str:
     return str(config[key])
 
 
-def check_fits(file: Path, needs: Needs, cfg: ExperimentConfig, env: ManipulationEnv) -> None:
+def check_fits(file: Path, needs: Needs, cfg: ExperimentConfig, env: VecEnv) -> None:
     """Raises ConfigError naming all that an environment does otherwise than the policy was made for."""
     if problems := list(_differences(needs, cfg, env)):
         lines = "\n".join(f"  - {problem}" for problem in problems)
@@ -131,22 +134,25 @@ def check_fits(file: Path, needs: Needs, cfg: ExperimentConfig, env: Manipulatio
         )
 
 
-def _differences(needs: Needs, cfg: ExperimentConfig, env: ManipulationEnv) -> Iterator[str]:
+def _differences(needs: Needs, cfg: ExperimentConfig, env: VecEnv) -> Iterator[str]:
     for what, theirs, here in (
         ("robot", needs.robot, cfg.robot.name),
         ("policy type", needs.policy, cfg.policy.name),
     ):
         if theirs != here:
             yield f"{what}: it was trained for '{theirs}', this is '{here}'"
-    yield from _observations(needs.observations, dict(env.observation_names))
+    if needs.observations is not None:
+        yield from _observations(needs.observations, dict(env.observation_names))
     if needs.actions is not None and needs.actions != env.action_names:
         yield f"actions: it has {', '.join(needs.actions)}; here {', '.join(env.action_names)} are taken"
-    if abs(needs.control_hz * env.control_dt_s - 1.0) > 1e-6:
+    if needs.control_hz is not None and abs(needs.control_hz * env.control_dt_s - 1.0) > 1e-6:
         yield f"control rate: it acts at {needs.control_hz:g} Hz, here at {1.0 / env.control_dt_s:g} Hz"
     for part in env.describe_observations():
         here_too = _meaning({key: getattr(part, key) for key in _MEANING})
-        yield from _changed(f"observation '{part.name}'", needs.meanings.get(part.name, {}), here_too)
-    yield from _changed("controller", needs.controller, _controller(cfg))
+        if part.name in needs.meanings:
+            yield from _changed(f"observation '{part.name}'", needs.meanings[part.name], here_too)
+    if needs.controller:
+        yield from _changed("controller", needs.controller, _controller(cfg))
 
 
 def _changed(what: str, theirs: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from blueprint_tune.errors import ConfigError
 from blueprint_tune.evaluating.against import Against, incumbent
 from blueprint_tune.evaluating.needs import check_fits
 from blueprint_tune.evaluating.subject import Subject
+from blueprint_tune.tasks.asked import with_env_package
 from blueprint_tune.tuning.progress import Progress
 from blueprint_tune.tuning.session import available_cpus
 
@@ -46,8 +47,10 @@ def evaluate(
     torch.set_num_threads(cfg.agent.torch_threads)
     with Progress(cfg.logger.progress, f"evaluate {subject.name}") as progress:
         progress.stage("building the scene")
-        # environments beyond the episodes would run along uncounted
-        num_envs = min(cfg.backend.num_envs, len(seeds) * per_seed)
+        cfg, num_envs = with_env_package(cfg, folder), cfg.backend.num_envs
+        if not cfg.backend.own_task:  # whose starts depend on the number of environments
+            # environments beyond the episodes would run along uncounted
+            num_envs = min(num_envs, len(seeds) * per_seed)
         env = make_env(replace(cfg, backend=replace(cfg.backend, num_envs=num_envs)), available_cpus())
         try:
             check_fits(subject.file, subject.needs, cfg, env)
@@ -59,7 +62,7 @@ def evaluate(
                 robot_type=cfg.robot.name,
                 policy_checkpoint=subject.file.name,
                 timestamp=now.isoformat(timespec="seconds"),
-                task_digest=task_digest(to_dict(cfg), env.task.scene.digest),
+                task_digest=task_digest(to_dict(cfg), env.facts.digest),
             )
             beside = None if against is None else incumbent(against, identity)
             act = subject.load((env.num_observations, env.num_actions))
@@ -70,8 +73,17 @@ def evaluate(
             rows: tuple[Perturbed, ...] = ()
             if evaluation.robustness != "off":
                 progress.stage("playing in a perturbed world")
-                loose, rigid = ([e.id for e in entities] for entities in (env.task.loose, env.task.free))
-                rows = run_robustness(env, env.policy, act, result, evaluation.robustness, loose, rigid)
+                task = env.facts
+                rows = run_robustness(
+                    env,
+                    env.policy,
+                    act,
+                    result,
+                    evaluation.robustness,
+                    task.loose,
+                    task.rigid,
+                    task.takes_events,
+                )
         finally:
             env.close()
     documents = evaluation_documents(identity, result, Beside(baselines, rows, None, beside))

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 from blueprint_tune.config import paths
 from blueprint_tune.config.commandline import override_key, override_values
 from blueprint_tune.config.compose import apply_overrides, compose
+from blueprint_tune.config.own_task import OWN_TASK_BACKENDS
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.dossier import Dossier
 from blueprint_tune.errors import ConfigError
 from blueprint_tune.evaluating.needs import Needs, bundle_needs, config_needs
+from blueprint_tune.tasks.asked import with_installed
 from blueprint_tune.tuning.folder import ExperimentFolder
 from blueprint_tune.tuning.lineage import read_origin
 from blueprint_tune.tuning.records import CHECKPOINT_FILE, load_records
@@ -86,7 +88,7 @@ def _checkpoint(file: Path) -> Subject:
 
 
 def _in_experiment(folder: ExperimentFolder, file: Path, sample: Mapping[str, Any]) -> Subject:
-    base, _ = folder.read()
+    base = with_installed(folder.read()[0], folder.path)
     trained = apply_overrides(base, sample)
     overrides = [str(word) for word in folder.tree().get("overrides") or ()]
 
@@ -149,10 +151,14 @@ def _of_bundle(file: Path, config: Mapping[str, Any], load: Callable[[Sizes], Ac
 def _composed(file: Path, needs: Needs, words: Sequence[str]) -> ExperimentConfig:
     """The settings of a policy that came without any: its scene, type and robot, unless words say others."""
     chosen = {override_key(word) for word in words}
+    if any(word == f"backend={name}" for word in words for name in OWN_TASK_BACKENDS):
+        names = [f"policy.name={needs.policy}", f"robot.name={needs.robot}", f"scene.id={needs.scene}"]
+        return compose([*names, *words])
     if "scene" not in chosen and needs.scene not in paths.group_options("scene"):
         raise ConfigError(
             f"{file}: it was trained in scene '{needs.scene}', which has no file here. Add it, as "
-            "+scene=manifest scene.manifest=<its manifest>, or another one that has what it needs."
+            "+scene=manifest scene.manifest=<its manifest>, or another one that has what it needs. For a "
+            "task with an environment of its own: backend=isaaclab_task backend.task=<its name>."
         )
     defaults = {"scene": f"+scene={needs.scene}", "policy": f"policy={needs.policy}"}
     if needs.robot in paths.group_options("robot"):

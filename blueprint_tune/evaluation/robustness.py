@@ -53,22 +53,25 @@ def run_robustness(
     config: RobustnessConfig,
     loose: Sequence[str],
     rigid: Sequence[str],
+    takes_events: bool = True,
 ) -> tuple[Perturbed, ...]:
     """The success of ``act`` under every perturbation of ``config``, first without any.
 
     ``policy``: what ``env`` plays, and plays again afterwards. ``benchmark``: the unperturbed result.
     ``loose``, ``rigid``: what of the task moves freely, and what of that has a mass to change; perturbations
-    of what a task lacks are left out.
+    of what a task lacks are left out, and all but noise where it ``takes_events`` from nobody.
     """
     per_seed = min(config.episodes_per_seed, benchmark.episodes_per_seed)
     kept = benchmark.slot < per_seed
     rows = [Perturbed("none", None, "", int(benchmark.success[kept].sum()), int(kept.sum()))]
     driver = in_fixed_batches(act, len(benchmark.seeds) * per_seed)
-    for perturbation, value, unit, event in _events(config, bool(loose), bool(rigid)):
+    events = _events(config, bool(loose), bool(rigid)) if takes_events else ()
+    for perturbation, value, unit, event in events:
         env.configure(replace(policy, events={**policy.events, NAME: event}))
         result = run_driver(env, driver, benchmark.seeds, per_seed)
         rows.append(Perturbed(perturbation, value, unit, result.successes, result.num_episodes))
-    env.configure(policy)
+    if takes_events:
+        env.configure(policy)
     for share in config.observation_noise:
         noisy = _noisy(driver, share * benchmark.observation_std, benchmark.seed[kept], benchmark.slot[kept])
         result = run_driver(env, noisy, benchmark.seeds, per_seed)

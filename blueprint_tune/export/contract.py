@@ -7,16 +7,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from blueprint_tune.config.policy_schema import ActionConfig
 from blueprint_tune.config.schema import ExperimentConfig, RobotConfig
 from blueprint_tune.envs.actions import DAMPING, POSE_GAIN
+from blueprint_tune.envs.base import JointFacts
 from blueprint_tune.export.loading import FORMAT_VERSION
 from blueprint_tune.export.onnx import OPSET, JointTargets
 from blueprint_tune.mdp.describe import ObservationPart
-from blueprint_tune.mdp.state import Catalog
 
 _TEXT = ("policy_name", "policy_id", "job_id", "scene", "robot", "input_hash", "content_hash")
 """What of a contract is text, which the metadata keep as it is."""
@@ -40,16 +37,6 @@ _END_EFFECTOR = {
 
 
 @dataclass(frozen=True)
-class JointFacts:
-    """A joint that is driven or observed: ``rad`` or ``m``, and its range in that unit."""
-
-    name: str
-    unit: str
-    lower: float
-    upper: float
-
-
-@dataclass(frozen=True)
 class PolicyFacts:
     """What a bundle says about its policy beside what the config says.
 
@@ -57,11 +44,13 @@ class PolicyFacts:
         policy_name, job_id: ids usable as folder names.
         observations: the parts of an observation, in order. action_names: one name an action, in order.
         joints: the robot's in the order of targets, then the fixtures'.
-        robot_base: x, y, z (m) and yaw (rad) of the robot in the world. roles: role -> the scene's object.
+        robot_base: x, y, z (m) and yaw (rad) of the robot in the world; None where nobody knows.
+        roles: role -> the scene's object.
         control_dt_s: seconds between two actions.
         updates, env_steps, training_time_s: of the trial that was exported.
         success_rate: on the benchmark; None when it was not run.
         input_hash, content_hash: of the experiment.
+        action_ranges: what outputs of -1 and 1 are to a task with an environment of its own.
     """
 
     policy_name: str
@@ -69,7 +58,7 @@ class PolicyFacts:
     observations: tuple[ObservationPart, ...]
     action_names: tuple[str, ...]
     joints: tuple[JointFacts, ...]
-    robot_base: tuple[float, float, float, float]
+    robot_base: tuple[float, float, float, float] | None
     roles: Mapping[str, str]
     control_dt_s: float
     updates: int
@@ -78,14 +67,7 @@ class PolicyFacts:
     success_rate: float | None
     input_hash: str
     content_hash: str
-
-
-def joint_facts(catalog: Catalog, limits: NDArray[np.float64]) -> tuple[JointFacts, ...]:
-    """The joints of a bound task with their limits, (J, 2) in the catalog's order."""
-    return tuple(
-        JointFacts(name, catalog.joint_units[name], float(lower), float(upper))
-        for name, (lower, upper) in zip(catalog.joints, limits, strict=True)
-    )
+    action_ranges: tuple[tuple[float, float], ...] = ()
 
 
 def contract(cfg: ExperimentConfig, facts: PolicyFacts, joints: JointTargets | None) -> dict[str, Any]:
@@ -99,12 +81,15 @@ def contract(cfg: ExperimentConfig, facts: PolicyFacts, joints: JointTargets | N
         "robot": cfg.robot.name,
         "control_hz": 1.0 / facts.control_dt_s,
         "observations": [_observation(part) for part in facts.observations],
-        "actions": [_action(name, cfg, facts.joints) for name in facts.action_names],
+        "actions": [
+            _own_action(name, *range_) for name, range_ in zip(facts.action_names, facts.action_ranges)
+        ]
+        or [_action(name, cfg, facts.joints) for name in facts.action_names],
         "joints": [asdict(joint) for joint in facts.joints],
         "world": {
             "up": "z",
-            "robot_base": list(facts.robot_base),
-            "end_effector": cfg.robot.ee_site,
+            "robot_base": None if facts.robot_base is None else list(facts.robot_base),
+            "end_effector": None if cfg.backend.own_task else cfg.robot.ee_site,
             "roles": dict(facts.roles),
         },
         "joint_targets": dict(joints.numbers) if joints else None,
@@ -227,6 +212,19 @@ def _observation(part: ObservationPart) -> dict[str, Any]:
         "term": part.term,
         "parameters": dict(part.parameters),
         "meaning": part.meaning,
+    }
+
+
+def _own_action(name: str, lower: float, upper: float) -> dict[str, Any]:
+    """An output that a task with an environment of its own takes."""
+    return {
+        "name": name,
+        "low": -1.0,
+        "high": 1.0,
+        "unit": None,
+        "scale": (upper - lower) / 2,
+        "frame": None,
+        "meaning": f"the task's own action: {lower:g} for -1, {upper:g} for 1, in between in proportion",
     }
 
 

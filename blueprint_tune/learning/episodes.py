@@ -40,6 +40,11 @@ class EpisodeStatistics:
         self._returns[ended] = 0.0
         self._lengths[ended] = 0.0
 
+    def restart(self) -> None:
+        """Forget the episodes that are running: others begin in their place."""
+        self._returns.zero_()
+        self._lengths.zero_()
+
     def take(self, together: Alone = ALONE) -> dict[str, float]:
         """Means over the episodes of all ranks since the last call; NaN where none ended."""
         episodes, returns, steps, successes = together.sum(self._totals).tolist()

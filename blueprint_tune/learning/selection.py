@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from blueprint_tune.config.evaluation_schema import SelectionConfig
+from blueprint_tune.config.own_task import RETURN
 from blueprint_tune.config.policy_schema import PolicyConfig
 from blueprint_tune.envs.action_trace import ActionTrace
 from blueprint_tune.envs.base import VecEnv
@@ -29,10 +30,12 @@ class Played(NamedTuple):
     Attributes:
         success_rate: 0 to 1. action_smoothness: 0 to 1, up to where each episode was decided (its success
             or end); NaN where none lasted three env steps.
+        mean_return: of whole episodes; NaN unless they were played to their end.
     """
 
     success_rate: float
     action_smoothness: float
+    mean_return: float = math.nan
 
 
 class Selection:
@@ -52,8 +55,14 @@ class Selection:
         own: PolicyConfig,
         task: PolicyConfig | None = None,
         together: Alone = ALONE,
+        metrics: Sequence[str] = (),
     ) -> None:
-        """``own``: the policy config that is trained; ``task``: the one that is played, if it is another."""
+        """``own``: the policy config that is trained; ``task``: the one that is played, if it is another.
+
+        ``metrics``: what trials are compared by; only for a return are episodes played on when they have
+        succeeded.
+        """
+        self._returns = RETURN in metrics
         self._config, self.own, self._task = config, own, task or own
         self._together = together
         num_envs = env.num_envs * self._together.size
@@ -78,7 +87,8 @@ class Selection:
             self._played = self._play_task(env, act)
             self._evaluated_at = env_steps
             self._spent_s += time.perf_counter() - began
-        return {
+        returns = {RETURN: self._played.mean_return} if self._returns else {}
+        return returns | {
             "eval/success_rate": self._played.success_rate,
             "eval/action_smoothness": self._played.action_smoothness,
             "eval/at_env_steps": float(self._evaluated_at),
@@ -87,13 +97,17 @@ class Selection:
 
     def _play_task(self, env: VecEnv, act: Callable[[Tensor], Tensor]) -> Played:
         if self.own == self._task:
-            return play(env, act, self._config.seed, self._config.episodes, self._together)
+            return self._play(env, act)
         saved = env.save_state()
         env.configure(self._task)
-        played = play(env, act, self._config.seed, self._config.episodes, self._together)
+        played = self._play(env, act)
         env.configure(self.own)
         env.load_state(saved)
         return played
+
+    def _play(self, env: VecEnv, act: Callable[[Tensor], Tensor]) -> Played:
+        seed, episodes = self._config.seed, self._config.episodes
+        return play(env, act, seed, episodes, self._together, self._returns)
 
     def state_dict(self) -> dict[str, Any]:
         """For a checkpoint."""
@@ -102,46 +116,62 @@ class Selection:
             "evaluated_at": self._evaluated_at,
             "success_rate": self._played.success_rate,
             "action_smoothness": self._played.action_smoothness,
+            "mean_return": self._played.mean_return,
         }
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Restore :meth:`state_dict`."""
         self._trained_s, self._spent_s = saved["times_s"].tolist()
         self._evaluated_at = saved["evaluated_at"]
-        self._played = Played(saved["success_rate"], saved.get("action_smoothness", math.nan))
+        names = ("action_smoothness", "mean_return")
+        self._played = Played(saved["success_rate"], *(saved.get(name, math.nan) for name in names))
 
 
 def play(
-    env: VecEnv, act: Callable[[Tensor], Tensor], seed: int, episodes: int, together: Alone = ALONE
+    env: VecEnv,
+    act: Callable[[Tensor], Tensor],
+    seed: int,
+    episodes: int,
+    together: Alone = ALONE,
+    to_the_end: bool = False,
 ) -> Played:
-    """Slots 0 … episodes - 1 of a seed; the environment's state is left as it was.
+    """Slots 0 … episodes - 1 of a seed; the environment's state is left as it was, where it can be.
 
-    Ranks share the episodes as they share the environments.
+    Ranks share the episodes as they share the environments. An episode that has succeeded is decided, unless
+    it is to be played ``to_the_end`` for its return.
     """
     saved = env.save_state()
-    successes, jerks = 0, [np.zeros(0)]
+    successes, earned, jerks = 0, 0.0, [np.zeros(0)]
     for first in range(together.rank * env.num_envs, episodes, together.size * env.num_envs):
         counted = min(env.num_envs, episodes - first)
-        succeeded, jerk = _play_once(env, act, seed, first + np.arange(env.num_envs), counted)
-        successes += succeeded
+        slots = first + np.arange(env.num_envs)
+        succeeded, returns, jerk = _play_once(env, act, seed, slots, counted, to_the_end)
+        successes, earned = successes + succeeded, earned + returns
         jerks.append(jerk[~np.isnan(jerk)])
     env.load_state(saved)
     measured = np.concatenate(jerks)
-    mine = torch.tensor([successes, measured.sum(), len(measured)], dtype=torch.float64)
-    total, jerk_sum, count = together.sum(mine).tolist()
-    return Played(total / episodes, 1.0 - jerk_sum / count if count else math.nan)
+    mine = torch.tensor([successes, measured.sum(), len(measured), earned], dtype=torch.float64)
+    total, jerk_sum, count, returns = together.sum(mine).tolist()
+    smoothness = 1.0 - jerk_sum / count if count else math.nan
+    return Played(total / episodes, smoothness, returns / episodes if to_the_end else math.nan)
 
 
 @torch.inference_mode()
 def _play_once(
-    env: VecEnv, act: Callable[[Tensor], Tensor], seed: int, slots: np.ndarray, counted: int
-) -> tuple[int, np.ndarray]:
-    """Successes of the first ``counted`` environments, and their normalised jerk, (counted,).
+    env: VecEnv,
+    act: Callable[[Tensor], Tensor],
+    seed: int,
+    slots: np.ndarray,
+    counted: int,
+    to_the_end: bool,
+) -> tuple[int, float, np.ndarray]:
+    """Of the first ``counted`` environments: successes, sum of rewards, and normalised jerk, (counted,).
 
     Stops as soon as all of them are decided.
     """
     observations = env.reset(np.full(env.num_envs, seed, dtype=np.int64), slots)
     succeeded = torch.zeros(env.num_envs, dtype=torch.bool, device=env.device)
+    earned = 0.0
     running = torch.arange(env.num_envs, device=env.device) < counted
     trace = ActionTrace(counted, env.num_actions)
     while running.any():
@@ -150,6 +180,9 @@ def _play_once(
         trace.add(actions[rows].cpu().numpy(), rows.cpu().numpy())
         result = env.step(actions)
         observations = result.observations
+        earned += float(result.rewards[running].sum()) if to_the_end else 0.0
         succeeded |= result.success_now & running
-        running &= ~(result.terminated | result.truncated | succeeded)
-    return int(succeeded[:counted].sum()), trace.means()[1]
+        running &= ~(result.terminated | result.truncated)
+        if not to_the_end:
+            running &= ~succeeded
+    return int(succeeded[:counted].sum()), earned, trace.means()[1]

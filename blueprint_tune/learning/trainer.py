@@ -69,7 +69,12 @@ class Trainer:
         )
         task = config.policy if events is None else replace(config.policy, events=dict(events))
         self._selection = Selection(
-            config.evaluation.selection, env, self._curriculum.policy, task, self._together
+            config.evaluation.selection,
+            env,
+            self._curriculum.policy,
+            task,
+            self._together,
+            config.sweep.metrics,
         )
         self._episodes = EpisodeStatistics(env.num_envs, env.device)
         self.env_steps, self.updates = 0, 0
@@ -111,6 +116,7 @@ class Trainer:
         metrics |= self._selection.evaluate(
             self._env, self.agent.mean_actions, self.env_steps, trained_s, self.finished
         )
+        self._go_on()
         steps = self.env_steps - first_steps
         metrics |= {
             "env_steps": self.env_steps,
@@ -123,6 +129,12 @@ class Trainer:
         if self._together.size > 1:
             self._together.agree(self.agent.fingerprint())
         return metrics
+
+    def _go_on(self) -> None:
+        """See what the environment now shows: not every one can go back to the episodes it was in."""
+        if not self._env.keeps_episodes:
+            self._observations = self._env.observations
+            self._episodes.restart()
 
     def _mean_over_ranks(self, metrics: dict[str, float]) -> dict[str, float]:
         values = torch.tensor(list(metrics.values()), dtype=torch.float64)
@@ -171,11 +183,11 @@ class Trainer:
     def _reward_means(self) -> dict[str, float]:
         raw, weighted, own_steps = self._env.reward_sums()
         raw, weighted = self._together.sum(raw), self._together.sum(weighted)
-        steps = own_steps * self._together.size
+        steps = float(self._together.sum(torch.tensor(float(own_steps), dtype=torch.float64))) or math.nan
         metrics: dict[str, float] = {}
         for index, name in enumerate(self._env.reward_terms):
-            metrics[f"reward/{name}"] = float(raw[index]) / max(steps, 1)
-            metrics[f"reward_weighted/{name}"] = float(weighted[index]) / max(steps, 1)
+            metrics[f"reward/{name}"] = float(raw[index]) / steps
+            metrics[f"reward_weighted/{name}"] = float(weighted[index]) / steps
         return metrics
 
     def _check_finite(self, result: StepResult) -> None:
@@ -235,7 +247,8 @@ class Trainer:
     def load_state(self, saved: dict[str, Any]) -> None:
         """Continue from what :func:`read_checkpoint` read, a rank with its own share of it.
 
-        Exact where the backend's state is exact. With another number of environments the learning goes on,
+        Exact where the backend's state is exact; where it cannot be restored, the learning goes on with new
+        episodes. With another number of environments the learning goes on,
         and all episodes begin anew. Raises StorageError for a checkpoint of another number of ranks.
         """
         shares = [saved, *saved.get("others", ())]
@@ -254,6 +267,7 @@ class Trainer:
             self._env.load_state(own["env"])
             self._episodes.load_state_dict(own["episodes"])
             self._observations = own["observations"].to(self._env.device)
+            self._go_on()
         else:
             self._restart_episodes()
         self._selection.load_state_dict(saved["selection"])

@@ -16,7 +16,7 @@ from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.config.searchspace import load_searchspace
 from blueprint_tune.config.suggest import join_problems
 from blueprint_tune.errors import BlueprintTuneError, ConfigError
-from blueprint_tune.tasks.spec import TaskSpec
+from blueprint_tune.tasks.asked import Asked
 from blueprint_tune.tuning import forecast
 from blueprint_tune.tuning.folder import ExperimentFolder, State, anchored, describe, refuse_foreign
 from blueprint_tune.tuning.resources import Shape, shape
@@ -127,7 +127,7 @@ class _Problems:
             return None
 
 
-def _check_task(cfg: ExperimentConfig) -> TaskSpec:
+def _check_task(cfg: ExperimentConfig) -> Asked:
     """Scene, roles and every term; importing torch takes its time, so only when it is needed."""
     from blueprint_tune.envs.factory import check_task
 
@@ -168,10 +168,10 @@ def _trial(cfg: ExperimentConfig, sample: Mapping[str, Any]) -> ExperimentConfig
 
 
 def _identity(
-    cfg: ExperimentConfig, space: Mapping[str, Any], task: TaskSpec, overrides: Sequence[str]
+    cfg: ExperimentConfig, space: Mapping[str, Any], task: Asked, overrides: Sequence[str]
 ) -> tuple[ExperimentFolder, list[str]]:
     """The experiment's folder, there or not, and what has changed since it was made."""
-    document = describe(cfg, space, task.scene.digest, overrides)
+    document = describe(cfg, space, task.digest, overrides)
     folder = ExperimentFolder(Path(cfg.output_dir) / document["name"])
     refuse_foreign(folder, document["input_hash"])
     made = folder.state() != "new"

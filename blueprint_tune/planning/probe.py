@@ -127,12 +127,14 @@ class _Measuring:
     def __init__(self, cfg: ExperimentConfig, threads: int) -> None:
         from blueprint_tune.envs.factory import make_env
         from blueprint_tune.learning.trainer import Trainer
+        from blueprint_tune.tasks.asked import with_env_package
         from blueprint_tune.tuning.environment import learning_device
 
         budget = replace(cfg.budget, env_steps=_FOREVER, report_env_steps=1)
         selection = replace(cfg.evaluation.selection, episodes=1)  # its time is reckoned, not measured
         evaluation = replace(cfg.evaluation, selection=selection)
         self._folder = tempfile.TemporaryDirectory(prefix="blueprint-tune-probe-")
+        cfg = with_env_package(cfg, Path(self._folder.name))
         self._env = make_env(cfg, threads)
         self._trainer = Trainer(
             self._env,

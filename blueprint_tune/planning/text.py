@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from blueprint_tune.config.flat import shown
+from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.planning.estimate import Estimate, size
 from blueprint_tune.planning.plan import SHOWN, Plan
 from blueprint_tune.tuning.forecast import count, duration
@@ -17,8 +18,7 @@ def plan_text(plan: Plan) -> str:
     cfg = plan.cfg
     lines = [
         plan.name,
-        *_row("task", f"{cfg.policy.name} in {cfg.scene.id} with {cfg.robot.name}"),
-        *_row("physics", f"{cfg.physics.name} in {cfg.backend.name}"),
+        *_task(cfg),
         *_row("result", _state(plan)),
         *_row("trials", _trials(plan)),
         *_row("a trial", _trial(plan)),
@@ -76,6 +76,16 @@ def as_json(plan: Plan, found: Estimate) -> dict[str, Any]:
 
 def _row(name: str, text: str) -> list[str]:
     return [f"  {name:<11}{text}"] if text else []
+
+
+def _task(cfg: ExperimentConfig) -> list[str]:
+    if cfg.backend.own_task:
+        name = cfg.backend.task or cfg.scene.package
+        return _row("task", f"{name}, with an environment of its own, in {cfg.backend.name}")
+    return [
+        *_row("task", f"{cfg.policy.name} in {cfg.scene.id} with {cfg.robot.name}"),
+        *_row("physics", f"{cfg.physics.name} in {cfg.backend.name}"),
+    ]
 
 
 def _state(plan: Plan) -> str:

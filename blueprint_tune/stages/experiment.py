@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from blueprint_tune.comparing.experiments import find_experiment
 from blueprint_tune.dossier import Dossier, check_bundle
 from blueprint_tune.errors import ConfigError, nearest
-from blueprint_tune.tasks.spec import bind_task
+from blueprint_tune.tasks.asked import ask, with_env_package
 from blueprint_tune.tuning.folder import ExperimentFolder
 from blueprint_tune.tuning.progress import Progress
 from blueprint_tune.tuning.records import load_records
 
 if TYPE_CHECKING:
-    from blueprint_tune.tasks.spec import TaskSpec
+    from blueprint_tune.tasks.asked import Asked
 
 COMMON_HELP = """\
   EXPERIMENT         its folder, or its name under output_dir
@@ -83,6 +83,7 @@ def evaluated(
     folder = _find(words)
     cfg, _ = folder.read()
     tree = folder.tree()
+    cfg = with_env_package(cfg, folder.path)
     dossier = Dossier(cfg, None, folder, tree, _records(folder, verb))
     if not dossier.outcome_file.exists():
         raise ConfigError(_unfinished(folder, verb, "its best policy is not evaluated and exported"))
@@ -121,9 +122,9 @@ def _unfinished(folder: ExperimentFolder, verb: str, why: str) -> str:
     )
 
 
-def _task(dossier: Dossier) -> TaskSpec:
-    task, scene = bind_task(dossier.cfg), dossier.cfg.scene
-    if task.scene.digest != dossier.tree["scene_digest"]:
+def _task(dossier: Dossier) -> Asked:
+    task, scene = ask(dossier.cfg), dossier.cfg.scene
+    if task.digest != dossier.tree["scene_digest"]:
         raise ConfigError(
             f"{scene.manifest or scene.id}: the scene has changed since {dossier.folder.name} was "
             "trained in it. Put the old manifest back."

@@ -132,7 +132,8 @@ def _tuner(
             max_concurrent_trials=None
             if cfg.sweep.searcher is None or pauses_trials(cfg.sweep)
             else fit.concurrent,
-            reuse_actors=cfg.sweep.reuse_processes,
+            # a task of its own may keep what a training changed: its curriculum
+            reuse_actors=cfg.sweep.reuse_processes and not cfg.backend.own_task,
             trial_dirname_creator=_trial_id,
         ),
         run_config=tune.RunConfig(

@@ -170,7 +170,13 @@ def anchored(cfg: ExperimentConfig) -> ExperimentConfig:
     if "://" not in storage.root:
         storage = dataclasses.replace(storage, root=str(Path(storage.root).expanduser().absolute()))
     output_dir = str(Path(cfg.output_dir).expanduser().absolute())
-    return dataclasses.replace(cfg, scene=scene, robot=robot, storage=storage, output_dir=output_dir)
+    env_package, backend = cfg.backend.env_package, cfg.backend
+    if env_package is not None and "://" not in env_package:
+        place = str(Path(env_package).expanduser().absolute())
+        backend = dataclasses.replace(backend, env_package=place)
+    return dataclasses.replace(
+        cfg, scene=scene, robot=robot, storage=storage, backend=backend, output_dir=output_dir
+    )
 
 
 def _anchored_model(model: str | None) -> str | None:

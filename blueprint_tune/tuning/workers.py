@@ -218,7 +218,7 @@ class Finalist:
         """Success under perturbations of the task, unless that is off."""
         from blueprint_tune.evaluation.robustness import run_robustness
 
-        config, task = self._cfg.evaluation.robustness, self._env.task
+        config, facts = self._cfg.evaluation.robustness, self._env.facts
         if config != "off":
             self._robustness = run_robustness(
                 self._env,
@@ -226,8 +226,9 @@ class Finalist:
                 self._policy,
                 self._result,
                 config,
-                [entity.id for entity in task.loose],
-                [entity.id for entity in task.free],
+                facts.loose,
+                facts.rigid,
+                facts.takes_events,
             )
         return {}
 
@@ -249,7 +250,7 @@ class Finalist:
             robot_type=self._cfg.robot.name,
             policy_checkpoint="checkpoint_final.pt",
             timestamp=job.timestamp,
-            task_digest=task_digest(job.config, self._env.task.scene.digest),
+            task_digest=task_digest(job.config, self._env.facts.digest),
         )
         beside = Beside(self._baselines, self._robustness, self._selection(), job.incumbent)
         write_documents(Path(job.evaluation_dir), evaluation_documents(identity, self._result, beside))
@@ -265,7 +266,7 @@ class Finalist:
         return selection_document(self._candidates, winner, seeds, self._result.success_rate)
 
     def _facts(self) -> PolicyFacts:
-        from blueprint_tune.export.contract import PolicyFacts, joint_facts
+        from blueprint_tune.export.contract import PolicyFacts
 
         job, env = self._job, self._env
         return PolicyFacts(
@@ -273,9 +274,9 @@ class Finalist:
             job_id=job.name,
             observations=env.describe_observations(),
             action_names=env.action_names,
-            joints=joint_facts(env.simulator.state.catalog, env.simulator.joint_limits),
-            robot_base=env.task.robot_base,
-            roles={role: entity.id for role, entity in env.task.roles.items()},
+            joints=env.facts.joints,
+            robot_base=env.facts.robot_base,
+            roles=env.facts.roles,
             control_dt_s=env.control_dt_s,
             updates=job.updates,
             env_steps=job.env_steps,
@@ -283,6 +284,7 @@ class Finalist:
             success_rate=self._result.success_rate,
             input_hash=job.input_hash,
             content_hash=job.content_hash,
+            action_ranges=env.facts.action_ranges,
         )
 
 

@@ -287,13 +287,13 @@ def bound() -> Any:
 
 
 def test_a_bundle_knows_what_its_observations_are_and_what_moves_the_joints(bound: Any) -> None:
-    from blueprint_tune.export.contract import PolicyFacts, contract, joint_facts
+    from blueprint_tune.export.contract import PolicyFacts, contract
     from blueprint_tune.export.onnx import joint_targets
 
     cfg, limits = compose([*WORDS, *JOINTS]), bound.simulator.joint_limits
     facts = PolicyFacts(
         "p", "p", bound.describe_observations(), bound.action_names,
-        joint_facts(bound.simulator.state.catalog, limits), bound.task.robot_base, {}, bound.control_dt_s,
+        bound.facts.joints, bound.task.robot_base, {}, bound.control_dt_s,
         1, 1, 1.0, None, "0", "1",
     )  # fmt: skip
     said = contract(cfg, facts, joint_targets(cfg.policy.actions, cfg.robot, limits))

@@ -132,3 +132,17 @@ def test_trials_are_compared_on_the_task_as_its_file_states_it(new_env: NewEnv) 
     for _ in range(40):
         after, twins = (each.step(-torch.ones(4, each.num_actions)) for each in (env, twin))
         assert torch.equal(after.observations, twins.observations)
+
+
+def test_a_return_is_that_of_whole_episodes(new_env: NewEnv) -> None:
+    """An episode that has succeeded is decided, but what it earns afterwards counts as well."""
+    env = new_env(*EASY)
+    act = towards_the_object(env)
+    half, whole = play(env, act, 5, 6), play(env, act, 5, 6, to_the_end=True)
+    assert 0.0 < half.success_rate == whole.success_rate and math.isnan(half.mean_return)
+    total = 0.0
+    for first, counted in ((0, 4), (4, 2)):
+        env.reset(np.full(4, 5), first + np.arange(4))
+        for _ in range(env.max_episode_steps):
+            total += float(env.step(act(env.observations)).rewards[:counted].sum())
+    assert whole.mean_return == pytest.approx(total / 6, rel=1e-5)

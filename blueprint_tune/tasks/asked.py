@@ -1,0 +1,127 @@
+"""What the processes around a training know of its task, whether it is bound to a scene or brings its own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from blueprint_tune.config.own_task import read_signal
+from blueprint_tune.config.schema import ExperimentConfig
+from blueprint_tune.errors import TaskPackageError
+from blueprint_tune.packages.env_package import install, installed, read_env_package
+from blueprint_tune.tasks.spec import TaskSpec, bind_task
+
+ENV_FOLDER = "env_package"
+"""Of an experiment: what ``backend.env_package`` was installed in."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A task as far as it is known without a simulator.
+
+    Attributes:
+        digest: of what it is made of. notes: all there is to tell about how it was read, a sentence each.
+    """
+
+    digest: str
+    notes: tuple[str, ...]
+
+
+def ask(cfg: ExperimentConfig) -> Asked:
+    """Read the task. Raises ConfigError, ManifestError, TaskPackageError or StorageError."""
+    if cfg.backend.own_task:
+        return _own(cfg)
+    return of_scene(bind_task(cfg), cfg)
+
+
+def of_scene(task: TaskSpec, cfg: ExperimentConfig) -> Asked:
+    """The same for a task that is bound."""
+    return Asked(task.scene.digest, (*task.notes, *inexact(cfg)))
+
+
+def inexact(cfg: ExperimentConfig) -> tuple[str, ...]:
+    """What a resume cannot do where the backend cannot restore all of its state."""
+    if cfg.backend.exact_state:
+        return ()
+    what = "its running episodes begin anew" if cfg.backend.own_task else "its episodes go on approximately"
+    return (
+        f"backend '{cfg.backend.name}' cannot save all of its state: a resumed training learns on from its"
+        f" checkpoint, but {what}, so it ends otherwise than an uninterrupted one.",
+    )
+
+
+def with_env_package(cfg: ExperimentConfig, folder: Path) -> ExperimentConfig:
+    """``cfg`` with ``backend.env_package`` installed in a folder below ``folder``, where that is asked for.
+
+    Raises TaskPackageError where it cannot be installed, StorageError where it cannot be fetched.
+    """
+    found = with_installed(cfg, folder)
+    if found.backend.env_package is None or found.backend.env_path is not None:
+        return found
+    install(read_env_package(found.backend.env_package, cfg.storage.endpoint), folder.absolute() / ENV_FOLDER)
+    return with_installed(cfg, folder)
+
+
+def with_installed(cfg: ExperimentConfig, folder: Path) -> ExperimentConfig:
+    """The same as far as it was installed there before: where it came from may be gone."""
+    place, backend = folder.absolute() / ENV_FOLDER, cfg.backend
+    there = installed(place) if backend.env_package is not None and backend.env_path is None else None
+    if there is None or there[0] != backend.env_package:
+        return cfg
+    return replace(cfg, backend=replace(backend, env_path=str(place)))
+
+
+def _env_digest(cfg: ExperimentConfig) -> str | None:
+    """Of ``backend.env_package``: as it is installed, else as it is where it comes from."""
+    backend = cfg.backend
+    if backend.env_package is None:
+        return None
+    there = installed(Path(backend.env_path)) if backend.env_path else None
+    return there[1] if there else read_env_package(backend.env_package, cfg.storage.endpoint).digest
+
+
+def _own(cfg: ExperimentConfig) -> Asked:
+    package = _env_digest(cfg)
+    parts = {
+        "task": cfg.backend.task,
+        "env_package": package,
+        "package": cfg.scene.package and _code_digest(Path(cfg.scene.package)),
+    }
+    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return Asked(digest, (*cfg.scene.adaptations, *_own_notes(cfg, package), *inexact(cfg)))
+
+
+def _own_notes(cfg: ExperimentConfig, package: str | None) -> Iterator[str]:
+    name = cfg.backend.task or cfg.scene.package
+    yield (
+        f"'{name}' brings its own environment: what is observed, done, rewarded and randomised is the task's;"
+        " policy, robot and physics of this program do not apply, and are told by name only."
+    )
+    yield f"success: {read_signal(cfg.backend.success or '').sentence}."
+    yield (
+        "starts follow from seed and number of environments together, as far as the task draws them from the"
+        " generators that it is seeded with; figures are comparable with the same backend.num_envs only."
+    )
+    if package is not None:
+        where = cfg.backend.env_package
+        yield f"backend.env_package={where} (content {package}) was installed and its code run."
+    if cfg.scene.package is not None:
+        yield f"code of the package {cfg.scene.package} was run (backend.trust_package_code)."
+
+
+def _code_digest(folder: Path) -> str:
+    """Of all files of a package whose code is run. Raises TaskPackageError where they cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        for root, folders, files in os.walk(folder):
+            folders[:] = sorted(name for name in folders if name != "__pycache__")
+            for name in sorted(files):
+                file = Path(root, name)
+                digest.update(str(file.relative_to(folder)).encode() + b"\0" + file.read_bytes())
+    except OSError as error:
+        raise TaskPackageError(f"{folder}: the package cannot be read: {error}.") from error
+    return digest.hexdigest()
