@@ -6,7 +6,6 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -114,13 +113,12 @@ def test_an_asset_that_is_not_there(new_env: NewEnv, override: str, message: str
         new_env(*ISAAC, override)
 
 
-def test_an_asset_of_another_robot_is_refused(new_env: NewEnv, tmp_path: Path) -> None:
-    """The double takes a file of this name for our UR10: its joints are other ones."""
-    (tmp_path / "ur10.usd").write_text("")
-    with pytest.raises(
-        SimulatorError, match=r"(?s)cannot build the scene.*panda_joint1.*ur10.usd; its links"
-    ):
-        new_env(*ISAAC, f"robot.isaaclab.usd_path={tmp_path / 'ur10.usd'}")
+def test_an_asset_of_another_robot_is_refused(new_env: NewEnv) -> None:
+    from isaac_physics.robots import asset
+
+    ur10 = asset("ur10")
+    with pytest.raises(SimulatorError, match=rf"(?s)cannot build the scene.*panda_joint1.*{ur10}; its links"):
+        new_env(*ISAAC, f"robot.isaaclab.usd_path={ur10}")
 
 
 def test_an_end_effector_elsewhere_is_refused(new_env: NewEnv, monkeypatch: pytest.MonkeyPatch) -> None:
