@@ -8,7 +8,7 @@ from typing import Any
 
 import mujoco
 import numpy as np
-from pxr import Gf, Usd, UsdGeom, UsdPhysics
+from pxr import Gf, Usd, UsdGeom
 
 from isaac_physics.articulation import Link, links_of
 from isaac_physics.motors import add_motor
@@ -28,6 +28,7 @@ THING = {"contype": 1, "conaffinity": 1}
 CONTACT = {"condim": 4, "solref": [0.01, 1.0], "solimp": [0.97, 0.99, 0.001, 0.5, 2.0]}
 """Of every shape: stiff, with torsional friction. Of two frictions MuJoCo takes the larger one."""
 TORSION_ROLLING = [0.02, 0.0001]
+PLANE = mujoco.mjtGeom.mjGEOM_PLANE
 DRAWN = {"contype": 0, "conaffinity": 0, "group": 2}
 SLOTS = 16
 """Contacts of one sensor that are counted, the strongest ones."""
@@ -98,22 +99,21 @@ def _add_pairs(built: Built) -> None:
 
 
 def _add_ground(built: Built, stage: Usd.Stage) -> None:
+    """What stands beside the environments: Isaac Lab's ground, or planes of a file."""
     for prim in stage.GetPrimAtPath("/World").GetChildren():
-        if (friction := prim.GetCustomDataByKey("ground_friction")) is not None:
-            built.spec.worldbody.add_geom(
-                name=str(prim.GetPath()),
-                type=mujoco.mjtGeom.mjGEOM_PLANE,
-                size=[0, 0, 1],
-                friction=[friction, *TORSION_ROLLING],
-                **CONTACT,
-                **THING,
-            )
-        elif below(
-            str(prim.GetPath()), lambda p: p.HasAPI(UsdPhysics.CollisionAPI)
-        ) and not FIRST_ENV.startswith(str(prim.GetPath())):
-            raise ValueError(
-                f"{prim.GetPath()}: of what all environments share the double knows the ground plane only."
-            )
+        path = str(prim.GetPath())
+        if FIRST_ENV.startswith(f"{path}/"):
+            continue
+        pos, quat = pose(UsdGeom.XformCache().GetLocalToWorldTransform(prim))
+        body = built.spec.worldbody.add_body(name=path, pos=pos, quat=quat)
+        friction = prim.GetCustomDataByKey("ground_friction")
+        if friction is not None:
+            sliding = [friction, *TORSION_ROLLING]
+            body.add_geom(type=PLANE, size=[0, 0, 1], friction=sliding, **CONTACT, **THING)
+            continue
+        if any(shape.collides and shape.kind != PLANE for shape in shapes_of(prim, built.default)):
+            raise ValueError(f"{path}: of what all environments share the double knows planes only.")
+        _add_shapes(built, body, prim)
 
 
 def _add_shapes(built: Built, body: mujoco.MjsBody, prim: Usd.Prim) -> None:

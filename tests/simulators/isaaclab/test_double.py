@@ -470,6 +470,27 @@ def test_a_mesh_is_its_convex_hull(play: Callable[..., Any], tmp_path: Path) -> 
     torch.testing.assert_close(box.data.root_link_pos_w[:, 2], torch.full((3,), -0.1), atol=1e-3, rtol=0)
 
 
+def test_a_ground_may_be_a_file_of_ones_own(play: Callable[..., Any], tmp_path: Path) -> None:
+    from isaaclab.assets import AssetBaseCfg
+    from isaaclab.sim import UsdFileCfg
+
+    stage, root = usd_files.new_file(tmp_path / "ground.usda", "ground")
+    usd_files.shape(UsdGeom.Plane, root, "plane", (0, 0, 0.1), axis="Z")
+    stage.Save()
+    spawn = UsdFileCfg(usd_path=str(tmp_path / "ground.usda"))
+    playing = play(
+        ground=AssetBaseCfg(prim_path="/World/ground", spawn=spawn),
+        box=box_at(usd_files.box(tmp_path / "box.usda"), (0, 0, 0.3)),
+    )
+    run(playing, 300)
+    torch.testing.assert_close(
+        playing.box.data.root_link_pos_w[:, 2], torch.full((3,), 0.15), atol=1e-3, rtol=0
+    )
+    spawn.usd_path = usd_files.box(tmp_path / "shared.usda")
+    with pytest.raises(ValueError, match="planes only"):
+        play(ground=AssetBaseCfg(prim_path="/World/ground", spawn=spawn))
+
+
 def test_what_the_double_cannot_is_refused(play: Callable[..., Any], tmp_path: Path) -> None:
     stage, root = usd_files.new_file(tmp_path / "mesh.usda", "mesh")
     usd_files.shape(UsdGeom.Cone, usd_files.make_body(root), "cone")
