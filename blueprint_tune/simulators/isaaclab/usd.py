@@ -24,8 +24,8 @@ HERE: Pose = (np.zeros(3), np.array([1.0, 0.0, 0.0, 0.0]))
 LEAST_MASS_KG, LEAST_INERTIA_KGM2 = 1e-3, 1e-7
 """Of a body that has none in the model: 0 would have PhysX compute one from its shapes."""
 HINGE_ROUNDING_RAD = 1e-6
-"""By which limits of hinges are widened: a start at a limit must lie within it after single-precision degrees,
-since Isaac Lab refuses one that does not."""
+"""By which limits of hinges are widened: a start at a limit must lie within it, rounded as degrees and as
+radians, because Isaac Lab refuses one that does not."""
 MOST_EFFORT = 1e6
 """N or N m: more than any drive gives."""
 _RESERVED = ("Robot", "furniture", "backdrop")
