@@ -38,13 +38,14 @@ class Verb:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program with ``argv`` (default: the process's arguments); returns the exit status."""
-    status = _run(list(sys.argv[1:] if argv is None else argv))
+    status = _status(list(sys.argv[1:] if argv is None else argv))
     if argv is None:
         leave(status)
     return status
 
 
-def _run(words: list[str]) -> int:
+def _status(words: list[str]) -> int:
+    """What the words come to."""
     try:
         _dispatch(words)
     except BlueprintTuneError as error:

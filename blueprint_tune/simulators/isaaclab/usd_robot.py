@@ -102,8 +102,8 @@ def _pose_in_asset(asset_usd: str, link: str) -> Pose:
         stage = Usd.Stage.Open(asset_usd)
     except Tf.ErrorException as error:
         raise SimulatorError(
-            f"the robot's asset {asset_usd} cannot be opened. It comes from Isaac Sim's asset root, which must "
-            "be within reach (docs/isaac-lab.md); or name a file of your own: robot.isaaclab.usd_path."
+            f"the robot's asset {asset_usd} cannot be opened. It comes from Isaac Sim's asset root, which "
+            "must be within reach (docs/isaac-lab.md); or name a file of your own: robot.isaaclab.usd_path."
         ) from error
     prim = stage.GetDefaultPrim().GetChild(link)
     if not prim:
