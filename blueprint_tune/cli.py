@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from blueprint_tune.errors import BlueprintTuneError, ConfigError, nearest
+from blueprint_tune.simulators.isaaclab.launch import leave
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -37,7 +38,14 @@ class Verb:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program with ``argv`` (default: the process's arguments); returns the exit status."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    status = _status(list(sys.argv[1:] if argv is None else argv))
+    if argv is None:
+        leave(status)
+    return status
+
+
+def _status(words: list[str]) -> int:
+    """What the words come to."""
     try:
         _dispatch(words)
     except BlueprintTuneError as error:

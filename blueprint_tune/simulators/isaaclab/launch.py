@@ -7,7 +7,10 @@ has happened (isaac-sim/IsaacLab issues 3288, 3475, 3782). The app lives as long
 from __future__ import annotations
 
 import atexit
+import contextlib
 import faulthandler
+import math
+import os
 import signal
 import sys
 import threading
@@ -16,8 +19,8 @@ from typing import Any
 
 from blueprint_tune.errors import BackendUnavailable, SimulatorError
 
-_SIGNALS = (signal.SIGTERM, signal.SIGABRT, signal.SIGSEGV)
-"""Whose handlers AppLauncher replaces by ones that close the app, which hangs."""
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGABRT, signal.SIGSEGV)
+"""Whose handlers SimulationApp and AppLauncher replace by ones that exit with 0 or close the app."""
 
 _STDERR = 2
 """The process's own, whatever ``sys.stderr`` is by now."""
@@ -81,6 +84,7 @@ def _start(device: str, cameras: bool, timeout_s: float | None) -> Any:
     faulthandler's because a start that hangs holds the interpreter, so that no thread of Python would run.
     """
     output, arguments = sys.stdout, list(sys.argv)
+    sys.argv[:] = sys.argv[:1]  # Kit takes all of them for its own
     handlers = {number: signal.getsignal(number) for number in _SIGNALS}
     if timeout_s is not None:
         faulthandler.dump_traceback_later(timeout_s, exit=True, file=_STDERR)
@@ -104,8 +108,24 @@ def _start(device: str, cameras: bool, timeout_s: float | None) -> Any:
         sys.stdout, sys.argv[:] = output, arguments
         for number, handler in handlers.items():  # None: what handled it was not Python's
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        faulthandler.enable(_STDERR)  # Kit's crashes would otherwise be silent now
+
+
+def leave(status: int) -> None:
+    """End a process in which the app runs, at once and with this status; otherwise do nothing.
+
+    Kit's own end may hang or crash, and would put its status in the place of ours.
+    """
+    if _launched is None:
+        return
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(status)
 
 
 def _end_within(timeout_s: float) -> None:
-    """The process ends, or is ended."""
+    """The process ends, or is ended: by a signal once the interpreter is gone, when Kit's end begins."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(math.ceil(timeout_s) + 1)
     faulthandler.dump_traceback_later(timeout_s, exit=True, file=_STDERR)

@@ -12,7 +12,10 @@ _TO_XYZW, _TO_WXYZ = [1, 2, 3, 0], [3, 0, 1, 2]
 
 
 def scalar_first(version: str | None = None) -> bool:
-    """Whether that version of Isaac Lab, or the installed one, writes wxyz."""
+    """Whether that version of Isaac Lab, or the installed one, writes wxyz.
+
+    An installation from source has its extension's version, 0.x up to Isaac Lab 2.3.
+    """
     return int((version or metadata.version("isaaclab")).split(".")[0]) < 3
 
 

@@ -96,7 +96,9 @@ def describe(
     sensors = {name: f"contact_{index}" for index, name in enumerate(contacts.sensors)}
     for name, attribute in sensors.items():
         setattr(scene, attribute, _sensor(name, contacts.sensors[name], paths))
-    scene.ground = AssetBaseCfg(prim_path="/World/ground", spawn=sim_utils.GroundPlaneCfg())
+    ground = sim_utils.UsdFileCfg(usd_path=str(files.ground), collision_props=_offsets(physics))
+    # of all environments, which are kept from each other
+    scene.ground = AssetBaseCfg(prim_path="/World/ground", spawn=ground, collision_group=-1)
     light = sim_utils.DomeLightCfg(intensity=2000.0, color=(0.9, 0.9, 0.9))
     scene.light = AssetBaseCfg(prim_path="/World/light", spawn=light)
     return SceneSetup(
@@ -158,6 +160,12 @@ def _iterations(physics: PhysicsConfig) -> tuple[int, int]:
     return position, min(max(1, position // VELOCITY_SHARE), MOST_VELOCITY_ITERATIONS)
 
 
+def _offsets(physics: PhysicsConfig) -> Any:
+    return sim_utils.CollisionPropertiesCfg(
+        contact_offset=physics.contact_offset_m, rest_offset=physics.rest_offset_m
+    )
+
+
 def _from_usd(
     path: Path | str, physics: PhysicsConfig, felt: bool, articulated: bool = False, weightless: bool = False
 ) -> Any:
@@ -179,9 +187,7 @@ def _from_usd(
         usd_path=str(path),
         activate_contact_sensors=felt,
         rigid_props=rigid,
-        collision_props=sim_utils.CollisionPropertiesCfg(
-            contact_offset=physics.contact_offset_m, rest_offset=physics.rest_offset_m
-        ),
+        collision_props=_offsets(physics),
         articulation_props=root if articulated else None,
     )
 
@@ -192,10 +198,7 @@ def _furniture(
     """What stands; its joints are drives without stiffness, but for springs, that give their damping."""
     path = f"{ENV}/furniture"
     if not files.jointed:
-        static = sim_utils.CollisionPropertiesCfg(
-            contact_offset=physics.contact_offset_m, rest_offset=physics.rest_offset_m
-        )
-        spawn = sim_utils.UsdFileCfg(usd_path=str(files.furniture), collision_props=static)
+        spawn = sim_utils.UsdFileCfg(usd_path=str(files.furniture), collision_props=_offsets(physics))
         return AssetBaseCfg(prim_path=path, spawn=spawn)
     felt = any(files.paths.get(name, "").startswith(path) for name in contacts.sensors)
     names = [prim_name(model.joint(joint).name) for joint in joints]
@@ -236,7 +239,6 @@ def _robot(
     if robot.hand is not None:
         home |= dict.fromkeys(robot.hand.joints, robot.hand.open_m)
     bodies = {model.body(body).name for body in subtree(model, base)}
-    written = robot.isaaclab.asset is None and robot.isaaclab.usd_path is None
     return ArticulationCfg(
         prim_path=ROBOT_PATH,
         spawn=_from_usd(
@@ -257,8 +259,7 @@ def _robot(
                 damping={joints[n]: v for n, v in found.damping.items()},
                 effort_limit_sim={joints[n]: v for n, v in found.effort.items()},
                 armature={joints[n]: v for n, v in found.armature.items()},
-                # an asset has speed limits of its own
-                velocity_limit_sim={joints[n]: v for n, v in found.speed.items()} if written else None,
+                # limits of speed are in the files: an asset's own, those of what is written of our joints
             )
         },
     )

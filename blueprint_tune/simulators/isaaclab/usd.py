@@ -23,6 +23,9 @@ Pose = tuple[Floats, Floats]
 HERE: Pose = (np.zeros(3), np.array([1.0, 0.0, 0.0, 0.0]))
 LEAST_MASS_KG, LEAST_INERTIA_KGM2 = 1e-3, 1e-7
 """Of a body that has none in the model: 0 would have PhysX compute one from its shapes."""
+HINGE_ROUNDING_RAD = 1e-6
+"""By which limits of hinges are widened: a start at a limit must lie within it, rounded as degrees and as
+radians, because Isaac Lab refuses one that does not."""
 MOST_EFFORT = 1e6
 """N or N m: more than any drive gives."""
 _RESERVED = ("Robot", "furniture", "backdrop")
@@ -107,6 +110,17 @@ def add_shape(
     return prim
 
 
+def add_plane(stage: Usd.Stage, path: str, friction: float) -> None:
+    """The plane z = 0, endless for physics and 100 m wide to look at."""
+    plane = UsdGeom.Plane.Define(stage, path)
+    plane.CreateAxisAttr(UsdGeom.Tokens.z)
+    plane.CreateWidthAttr(100.0)
+    plane.CreateLengthAttr(100.0)
+    plane.CreateDisplayColorAttr(Vt.Vec3fArray([Gf.Vec3f(0.86, 0.86, 0.84)]))
+    UsdPhysics.CollisionAPI.Apply(plane.GetPrim())
+    _bind_material(stage, plane.GetPrim(), friction)
+
+
 def _shape(
     stage: Usd.Stage, path: str, model: mujoco.MjModel, geom: int, pose: Pose, size: Floats
 ) -> Usd.Prim:
@@ -173,16 +187,30 @@ def add_fixed_joint(stage: Usd.Stage, path: str, parent: Sdf.Path, child: Sdf.Pa
 
 
 def add_joint(
-    stage: Usd.Stage, path: str, model: mujoco.MjModel, joint: int, parent: Sdf.Path, child: Sdf.Path
+    stage: Usd.Stage,
+    path: str,
+    model: mujoco.MjModel,
+    joint: int,
+    parent: Sdf.Path,
+    child: Sdf.Path,
+    speed: float | None = None,
 ) -> None:
-    """A joint of the model between the prims of its bodies: about or along the X axis of its frames."""
+    """A joint of the model between the prims of its bodies: about or along the X axis of its frames.
+
+    ``speed``: its largest, rad/s or m/s.
+    """
     body = int(model.jnt_bodyid[joint])
     slides = int(model.jnt_type[joint]) == int(mujoco.mjtJoint.mjJNT_SLIDE)
     made = (UsdPhysics.PrismaticJoint if slides else UsdPhysics.RevoluteJoint).Define(stage, path)
     made.CreateAxisAttr(UsdPhysics.Tokens.x)
-    low, high = (float(bound) for bound in model.jnt_range[joint])
-    made.CreateLowerLimitAttr(low if slides else np.degrees(low))
-    made.CreateUpperLimitAttr(high if slides else np.degrees(high))
+    if model.jnt_limited[joint]:
+        low, high = (float(bound) for bound in model.jnt_range[joint])
+        made.CreateLowerLimitAttr(low if slides else np.degrees(low - HINGE_ROUNDING_RAD))
+        made.CreateUpperLimitAttr(high if slides else np.degrees(high + HINGE_ROUNDING_RAD))
+    if speed is not None:
+        made.GetPrim().AddAppliedSchema("PhysxJointAPI")
+        most = made.GetPrim().CreateAttribute("physxJoint:maxJointVelocity", Sdf.ValueTypeNames.Float)
+        most.Set(speed if slides else np.degrees(speed))
     # PhysX drives only joints that have a drive; the actuators' configuration sets its gains
     drive = UsdPhysics.DriveAPI.Apply(made.GetPrim(), "linear" if slides else "angular")
     drive.CreateTypeAttr(UsdPhysics.Tokens.force)

@@ -13,6 +13,7 @@ from blueprint_tune.config.schema import RobotConfig
 from blueprint_tune.errors import SimulatorError
 from blueprint_tune.simulators.isaaclab.usd import (
     HERE,
+    MOST_EFFORT,
     Pose,
     add_body,
     add_fixed_joint,
@@ -29,7 +30,7 @@ class Servos:
 
     Attributes:
         stiffness, damping: of the position servo, the joint's own damping included. effort: its largest.
-        armature: kg m² or kg. speed: reached without load at full effort; none where nothing damps.
+        armature: kg m² or kg. speed: reached without load at full effort; none without a limit.
     """
 
     stiffness: dict[str, float]
@@ -45,12 +46,14 @@ def servos(model: mujoco.MjModel) -> Servos:
     for actuator in range(model.nu):
         joint = int(model.actuator_trnid[actuator, 0])
         dof, name = int(model.jnt_dofadr[joint]), model.joint(joint).name
-        passive, effort = float(model.dof_damping[dof]), float(model.actuator_forcerange[actuator, 1])
+        limited = bool(model.actuator_forcelimited[actuator])
+        effort = float(model.actuator_forcerange[actuator, 1]) if limited else MOST_EFFORT
+        passive = float(model.dof_damping[dof])
         found.stiffness[name] = float(model.actuator_gainprm[actuator, 0])
         found.damping[name] = passive - float(model.actuator_biasprm[actuator, 2])
         found.effort[name] = effort
         found.armature[name] = float(model.dof_armature[dof])
-        if passive > 0:
+        if passive > 0 and limited:
             found.speed[name] = effort / passive
     return found
 
@@ -97,8 +100,11 @@ def _pose_in_asset(asset_usd: str, link: str) -> Pose:
     """Where a link is as the asset's file has it; joints decide where it really is."""
     try:
         stage = Usd.Stage.Open(asset_usd)
-    except Tf.ErrorException:
-        return HERE
+    except Tf.ErrorException as error:
+        raise SimulatorError(
+            f"the robot's asset {asset_usd} cannot be opened. It comes from Isaac Sim's asset root, which "
+            "must be within reach (docs/isaac-lab.md); or name a file of your own: robot.isaaclab.usd_path."
+        ) from error
     prim = stage.GetDefaultPrim().GetChild(link)
     if not prim:
         known = ", ".join(child.GetName() for child in stage.GetDefaultPrim().GetChildren())
@@ -114,6 +120,7 @@ def _add_links(
 ) -> None:
     """Add bodies as children of the default prim. ``poses``: of their parents in the robot; completed."""
     root: Sdf.Path = stage.GetDefaultPrim().GetPath()
+    speeds = servos(model).speed
     for body in bodies:
         name, parent = model.body(body).name, int(model.body_parentid[body])
         held: Pose = (np.array(model.body_pos[body]), np.array(model.body_quat[body]))
@@ -124,7 +131,7 @@ def _add_links(
         if model.body_jntnum[body]:
             joint = int(model.body_jntadr[body])
             path = str(root.AppendChild(prim_name(model.joint(joint).name)))
-            add_joint(stage, path, model, joint, above, link)
+            add_joint(stage, path, model, joint, above, link, speeds.get(model.joint(joint).name))
         else:
             add_fixed_joint(stage, f"{link}_mount", above, link, held)
 

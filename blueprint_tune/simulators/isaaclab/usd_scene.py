@@ -22,6 +22,7 @@ from blueprint_tune.simulators.isaaclab.usd import (
     add_body,
     add_fixed_joint,
     add_joint,
+    add_plane,
     add_shape,
     add_shapes,
     collides,
@@ -48,7 +49,7 @@ class SceneFiles:
     Attributes:
         furniture: all that stands; ``jointed`` says whether it is an articulation, else it is static.
         free: body -> file. standing: bodies that stand and feel contacts of their own -> file.
-        backdrop: what is only seen.
+        backdrop: what is only seen. ground: the floor, of all environments.
         paths: body -> its prim in each environment; the robot's are not among them.
     """
 
@@ -57,6 +58,7 @@ class SceneFiles:
     free: dict[str, Path] = field(default_factory=dict)
     standing: dict[str, Path] = field(default_factory=dict)
     backdrop: Path | None = None
+    ground: Path = Path("ground.usda")
     paths: dict[str, str] = field(default_factory=dict)
 
 
@@ -73,6 +75,7 @@ def write_scene(compiled: CompiledScene, task: TaskSpec, catalog: Catalog, folde
         files.paths[name] = f"{ENV}/{prim_name(name)}"
     _write_furniture(model, task, files)
     files.backdrop = _write_backdrop(model, folder)
+    files.ground = _write_ground(model, folder)
     return files
 
 
@@ -177,5 +180,15 @@ def _write_backdrop(model: mujoco.MjModel, folder: Path) -> Path | None:
     path = folder / "backdrop.usda"
     stage, root = new_stage(path, "backdrop")
     add_shapes(stage, str(root.GetPath()), model, drawn)
+    stage.Save()
+    return path
+
+
+def _write_ground(model: mujoco.MjModel, folder: Path) -> Path:
+    """An endless plane: Isaac Lab's own is a file on a server."""
+    path = folder / "ground.usda"
+    stage, root = new_stage(path, "ground")
+    floor = model.geom("floor").id
+    add_plane(stage, str(root.GetPath().AppendChild("plane")), float(model.geom_friction[floor, 0]))
     stage.Save()
     return path

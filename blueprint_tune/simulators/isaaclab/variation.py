@@ -52,8 +52,6 @@ class Variation:
             ids, factors = self._changed("friction_scale", env_ids, rounded, column)
             if len(ids):
                 self._world.scale_frictions(ids, column, factors)
-                if column == 0:  # the pads' friction counts, whatever is between them: as in MuJoCo
-                    self._world.scale_robot_frictions(ids, factors)
 
     def _changed(
         self, name: str, env_ids: Ints, values: NDArray[np.float64], column: int

@@ -4,6 +4,7 @@ positions relative to each environment's origin. Imported after Isaac Sim has st
 
 from __future__ import annotations
 
+import gc
 from typing import Any, NamedTuple
 
 import isaaclab.sim as sim_utils
@@ -38,6 +39,16 @@ class Motion(NamedTuple):
     quat: Tensor
     linear: Tensor
     angular: Tensor
+
+
+class Written:
+    """Values of all environments that PhysX takes from the CPU: as they were built, and as they are now.
+
+    Kept here because reading them back walks over every environment.
+    """
+
+    def __init__(self, built: Tensor) -> None:
+        self.nominal, self.now = built.clone(), built.clone()
 
 
 class World:
@@ -81,10 +92,11 @@ class World:
             self._pull = torch.tensor(setup.fixture_targets, device=self.device)
         limits = self._robot.data.joint_pos_limits[0, self._robot_joints]
         self.joint_limits: NDArray[np.float64] = limits.double().cpu().numpy()
-        self._masses = [body.root_physx_view.get_masses().clone() for body in self._bodies]
-        self._inertias = [body.root_physx_view.get_inertias().clone() for body in self._bodies]
-        self._frictions = [body.root_physx_view.get_material_properties().clone() for body in self._bodies]
-        self._robot_friction = self._robot.root_physx_view.get_material_properties().clone()
+        views = [body.root_physx_view for body in self._bodies]
+        self._masses = [Written(view.get_masses()) for view in views]
+        self._inertias = [Written(view.get_inertias()) for view in views]
+        self._frictions = [Written(view.get_material_properties()) for view in views]
+        self._robot_friction = Written(self._robot.root_physx_view.get_material_properties())
         self._scene.update(self._dt_s)
 
     def _start(self, setup: SceneSetup) -> None:
@@ -230,28 +242,27 @@ class World:
         """Make a free body heavier by (k,) factors; inertia goes with mass."""
         rows, view = torch.from_numpy(env_ids), self._bodies[column].root_physx_view
         factor = torch.from_numpy(factors).float().unsqueeze(1)
-        masses, inertias = view.get_masses().clone(), view.get_inertias().clone()
-        masses[rows] = self._masses[column][rows] * factor
-        inertias[rows] = self._inertias[column][rows] * factor
-        view.set_masses(masses, rows.int())
-        view.set_inertias(inertias, rows.int())
+        masses, inertias = self._masses[column], self._inertias[column]
+        masses.now[rows] = masses.nominal[rows] * factor
+        inertias.now[rows] = inertias.nominal[rows] * factor
+        view.set_masses(masses.now, rows.int())
+        view.set_inertias(inertias.now, rows.int())
 
     def scale_frictions(self, env_ids: NDArray[np.int64], column: int, factors: NDArray[np.float64]) -> None:
-        """Give a free body (k,) times its friction."""
-        self._scale_friction(self._bodies[column], self._frictions[column], env_ids, factors)
+        """Give a free body (k,) times its friction, and with the first one the robot, whose pads decide.
 
-    def scale_robot_frictions(self, env_ids: NDArray[np.int64], factors: NDArray[np.float64]) -> None:
-        """Give the robot (k,) times its friction: the larger coefficient counts, so pads must follow."""
-        self._scale_friction(self._robot, self._robot_friction, env_ids, factors)
-
-    @staticmethod
-    def _scale_friction(
-        asset: Any, nominal: Tensor, env_ids: NDArray[np.int64], factors: NDArray[np.float64]
-    ) -> None:
-        rows, view = torch.from_numpy(env_ids), asset.root_physx_view
-        materials = view.get_material_properties().clone()
-        materials[rows, :, :2] = nominal[rows, :, :2] * torch.from_numpy(factors).float()[:, None, None]
-        view.set_material_properties(materials, rows.int())
+        PhysX averages the coefficients of two materials that were written like this, whatever their files
+        say, so the robot gets what makes the average with the first body ``factor`` times its own.
+        """
+        rows, own = torch.from_numpy(env_ids), self._frictions[column]
+        factor = torch.from_numpy(factors).float()[:, None, None]
+        own.now[rows, :, :2] = own.nominal[rows, :, :2] * factor
+        self._bodies[column].root_physx_view.set_material_properties(own.now, rows.int())
+        if column == 0:
+            robot = self._robot_friction
+            wanted = 2.0 * robot.nominal[rows, :, :2] - own.nominal[rows, :1, :2]
+            robot.now[rows, :, :2] = wanted * factor
+            self._robot.root_physx_view.set_material_properties(robot.now, rows.int())
 
     def picture(self, env_id: int, view: Viewpoint) -> NDArray[np.uint8]:
         """(H, W, 3) of one environment, in the camera's size. Raises SimulatorError without a camera."""
@@ -279,5 +290,10 @@ class World:
     def end(self) -> None:
         """Make way for the next scene of this process; Isaac Sim itself stays (``launch``)."""
         global _running
-        if _running is self:
-            _running = None
+        if _running is not self:
+            return
+        _running = None
+        # assets listen to Isaac Sim's timeline until they are deleted
+        self._sim = self._scene = self._camera = self._robot = self._furniture = None
+        self._bodies = []
+        gc.collect()

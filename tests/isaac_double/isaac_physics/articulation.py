@@ -45,6 +45,7 @@ class Link:
     drive: Drive = Drive(0.0, 0.0, np.inf, 0.0)
     armature: float = 0.0
     friction: float = 0.0
+    speed_limit: float = np.inf
 
 
 def links_of(asset: Usd.Prim) -> list[Link]:
@@ -126,6 +127,7 @@ def _link(joint: UsdPhysics.Joint, parent: Usd.Prim, child: Usd.Prim) -> Link:
         ),
         armature=attribute(prim, "physxJoint:armature", 0.0),
         friction=attribute(prim, "physxJoint:jointFriction", 0.0),
+        speed_limit=attribute(prim, "physxJoint:maxJointVelocity", np.inf) * unit,
     )
 
 

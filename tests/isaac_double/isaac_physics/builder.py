@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import Any
 
 import mujoco
 import numpy as np
-from pxr import Gf, Usd, UsdGeom, UsdPhysics
+from pxr import Gf, Usd, UsdGeom
 
-from isaac_physics import robots
 from isaac_physics.articulation import Link, links_of
 from isaac_physics.motors import add_motor
 from isaac_physics.shapes import Floats, Material, pose, shapes_of
@@ -24,11 +24,11 @@ from isaac_physics.stage import (
     is_root,
 )
 
-THING = {"contype": 1, "conaffinity": 3}
-"""Meets other things and robots (2, which list nothing: their primitives are too coarse to meet)."""
+THING = {"contype": 1, "conaffinity": 1}
 CONTACT = {"condim": 4, "solref": [0.01, 1.0], "solimp": [0.97, 0.99, 0.001, 0.5, 2.0]}
 """Of every shape: stiff, with torsional friction. Of two frictions MuJoCo takes the larger one."""
 TORSION_ROLLING = [0.02, 0.0001]
+PLANE = mujoco.mjtGeom.mjGEOM_PLANE
 DRAWN = {"contype": 0, "conaffinity": 0, "group": 2}
 SLOTS = 16
 """Contacts of one sensor that are counted, the strongest ones."""
@@ -41,7 +41,11 @@ class Built:
     Attributes:
         links: per articulation prim path, paths of its links, breadth first.
         joints: per articulation prim path, names of its joints in the order of their links.
-        materials: per body path, those of its shapes. drive_targets: per joint, where USD drives it to.
+        materials: per body path, those of its colliding shapes, which are geoms ``<path>#<index>``.
+        moving: bodies that forces move -> whether they are free.
+        drive_targets: per joint, where USD drives it to.
+        speed_limits: per joint, m/s or rad/s.
+        pairs: of geoms, one of them at least of a free body, whose friction may be no larger one.
     """
 
     spec: mujoco.MjSpec
@@ -49,7 +53,10 @@ class Built:
     links: dict[str, list[str]] = field(default_factory=dict)
     joints: dict[str, list[str]] = field(default_factory=dict)
     materials: dict[str, list[Material]] = field(default_factory=dict)
+    moving: dict[str, bool] = field(default_factory=dict)
     drive_targets: dict[str, float] = field(default_factory=dict)
+    speed_limits: dict[str, float] = field(default_factory=dict)
+    pairs: list[tuple[str, str]] = field(default_factory=list)
 
 
 def build(stage: Usd.Stage, dt_s: float, gravity: Any, material: Any) -> Built:
@@ -65,32 +72,48 @@ def build(stage: Usd.Stage, dt_s: float, gravity: Any, material: Any) -> Built:
     built = Built(spec, Material(material.static_friction, material.dynamic_friction, material.restitution))
     _add_ground(built, stage)
     for asset in stage.GetPrimAtPath(FIRST_ENV).GetChildren():
-        if asset.GetCustomDataByKey("robot"):
-            _add_robot(built, asset)
-        elif below(str(asset.GetPath()), is_root):
+        if below(str(asset.GetPath()), is_root):
             _add_articulation(built, asset)
         else:
             _add_free(built, asset)
+    _add_pairs(built)
     return built
 
 
+def _add_pairs(built: Built) -> None:
+    """Contacts between shapes of which either may get another material while the simulation plays."""
+    for one, other in combinations(built.moving, 2):
+        if not built.moving[one] and not built.moving[other]:
+            continue
+        for i, mine in enumerate(built.materials[one]):
+            for j, theirs in enumerate(built.materials[other]):
+                sliding = max(mine.dynamic_friction, theirs.dynamic_friction)
+                names = f"{one}#{i}", f"{other}#{j}"
+                built.spec.add_pair(
+                    geomname1=names[0],
+                    geomname2=names[1],
+                    friction=[sliding, sliding, TORSION_ROLLING[0], TORSION_ROLLING[1], TORSION_ROLLING[1]],
+                    **CONTACT,
+                )
+                built.pairs.append(names)
+
+
 def _add_ground(built: Built, stage: Usd.Stage) -> None:
+    """What stands beside the environments: Isaac Lab's ground, or planes of a file."""
     for prim in stage.GetPrimAtPath("/World").GetChildren():
-        if (friction := prim.GetCustomDataByKey("ground_friction")) is not None:
-            built.spec.worldbody.add_geom(
-                name=str(prim.GetPath()),
-                type=mujoco.mjtGeom.mjGEOM_PLANE,
-                size=[0, 0, 1],
-                friction=[friction, *TORSION_ROLLING],
-                **CONTACT,
-                **THING,
-            )
-        elif below(
-            str(prim.GetPath()), lambda p: p.HasAPI(UsdPhysics.CollisionAPI)
-        ) and not FIRST_ENV.startswith(str(prim.GetPath())):
-            raise ValueError(
-                f"{prim.GetPath()}: of what all environments share the double knows the ground plane only."
-            )
+        path = str(prim.GetPath())
+        if FIRST_ENV.startswith(f"{path}/"):
+            continue
+        pos, quat = pose(UsdGeom.XformCache().GetLocalToWorldTransform(prim))
+        body = built.spec.worldbody.add_body(name=path, pos=pos, quat=quat)
+        friction = prim.GetCustomDataByKey("ground_friction")
+        if friction is not None:
+            sliding = [friction, *TORSION_ROLLING]
+            body.add_geom(type=PLANE, size=[0, 0, 1], friction=sliding, **CONTACT, **THING)
+            continue
+        if any(shape.collides and shape.kind != PLANE for shape in shapes_of(prim, built.default)):
+            raise ValueError(f"{path}: of what all environments share the double knows planes only.")
+        _add_shapes(built, body, prim)
 
 
 def _add_shapes(built: Built, body: mujoco.MjsBody, prim: Usd.Prim) -> None:
@@ -99,9 +122,10 @@ def _add_shapes(built: Built, body: mujoco.MjsBody, prim: Usd.Prim) -> None:
     colliding = [shape for shape in shapes if shape.collides]
     total, wanted = sum(s.mass for s in colliding), attribute(prim, "physics:mass", 0.0)
     factor = wanted / total if wanted > 0 and total > 0 else 1.0
-    for shape in (*colliding, *(s for s in shapes if not s.collides)):
+    for index, shape in enumerate((*colliding, *(s for s in shapes if not s.collides))):
         mesh = {} if shape.vertices is None else {"meshname": _add_mesh(built.spec, shape.vertices)}
         body.add_geom(
+            name=f"{prim.GetPath()}#{index}",
             type=shape.kind,
             size=shape.size,
             **mesh,
@@ -144,6 +168,7 @@ def _add_free(built: Built, asset: Usd.Prim) -> None:
         body = world.add_body(name=str(prim.GetPath()), pos=pos, quat=quat, mocap=not moves)
         if moves:
             body.add_freejoint(name=str(prim.GetPath()))
+            built.moving[str(prim.GetPath())] = True
             body.gravcomp = float(attribute(prim, NO_GRAVITY, False))
         _add_shapes(built, body, prim)
     if asset not in bodies:
@@ -159,6 +184,8 @@ def _add_articulation(built: Built, asset: Usd.Prim) -> None:
         root = link.parent is None
         body = bodies[link.parent].add_body(name=name, pos=link.pos, quat=link.quat, mocap=root)
         bodies[name] = body
+        if not root:
+            built.moving[name] = False
         body.gravcomp = float(attribute(link.prim, NO_GRAVITY, False))
         _add_shapes(built, body, link.prim)
         if link.joint is not None:
@@ -183,6 +210,7 @@ def _add_joint(built: Built, body: mujoco.MjsBody, link: Link) -> None:
         joint.range, joint.limited = link.limits, mujoco.mjtLimited.mjLIMITED_TRUE
     drive = link.drive
     built.drive_targets[link.joint] = drive.target
+    built.speed_limits[link.joint] = link.speed_limit
     add_motor(built.spec, link.joint, drive.stiffness, drive.damping, drive.effort)
 
 
@@ -194,40 +222,6 @@ def _exclude(built: Built, links: list[Link], all_pairs: bool) -> None:
         for other in names[i + 1 :]:
             if all_pairs or (one, other) in jointed:
                 built.spec.add_exclude(bodyname1=one, bodyname2=other)
-
-
-def _add_robot(built: Built, asset: Usd.Prim) -> None:
-    path, name = str(asset.GetPath()), asset.GetCustomDataByKey("robot")
-    robot = robots.spec(name)
-    motors = {a.target: (a.gainprm[0], -a.biasprm[2], a.forcerange[1] or np.inf) for a in robot.actuators}
-    for actuator in list(robot.actuators):
-        robot.delete(actuator)
-    for geom in robot.geoms:
-        for setting, value in CONTACT.items():
-            setattr(geom, setting, value)
-        geom.priority, geom.friction = 0, [built.default.dynamic_friction, *TORSION_ROLLING]
-    pos, quat = pose(UsdGeom.XformCache().GetLocalToWorldTransform(asset))
-    frame = built.spec.worldbody.add_frame(pos=pos, quat=quat)
-    root = frame.attach_body(robot.body(robots.base(name)), f"{path}/", "")
-    root.mocap = True
-    links = _breadth_first(root)
-    for body in links:
-        prim = asset.GetStage().GetPrimAtPath(body.name)
-        body.gravcomp = float(attribute(prim, NO_GRAVITY, False))
-        built.materials[body.name] = [built.default for geom in body.geoms if geom.contype]
-    joints = [joint.name for body in links for joint in body.joints]
-    for joint in joints:
-        add_motor(built.spec, joint, *motors[joint.removeprefix(f"{path}/")])
-        built.drive_targets[joint] = 0.0
-    built.links[path] = [body.name for body in links]
-    built.joints[path] = joints
-
-
-def _breadth_first(root: mujoco.MjsBody) -> list[mujoco.MjsBody]:
-    found = [root]
-    for body in found:
-        found += body.bodies
-    return found
 
 
 def add_contact_sensor(spec: mujoco.MjSpec, name: str, body: str, against: str | None) -> None:

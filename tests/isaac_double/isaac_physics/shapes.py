@@ -102,6 +102,8 @@ def _primitive(prim: Usd.Prim, scale: list[float]) -> tuple[Any, list[float], Gf
     if name == "Cube":
         half = attribute(prim, "size") / 2
         return KINDS.mjGEOM_BOX, [half * s for s in scale], TO_Z["Z"]
+    if name == "Plane":
+        return KINDS.mjGEOM_PLANE, [0.0, 0.0, 1.0], TO_Z[attribute(prim, "axis")]
     if name not in ("Sphere", "Cylinder", "Capsule"):
         raise ValueError(f"{path}: the double knows no {name}: boxes, spheres, cylinders, capsules, meshes.")
     axis = "Z" if name == "Sphere" else attribute(prim, "axis")
@@ -123,6 +125,7 @@ def _volume(kind: Any, size: list[float]) -> float:
     return {
         KINDS.mjGEOM_BOX: 8 * x * y * z,
         KINDS.mjGEOM_SPHERE: ball,
+        KINDS.mjGEOM_PLANE: 0.0,
         KINDS.mjGEOM_CYLINDER: tube,
         KINDS.mjGEOM_CAPSULE: tube + ball,
     }[kind]

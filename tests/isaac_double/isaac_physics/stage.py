@@ -12,7 +12,7 @@ from typing import Any
 
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdPhysics
 
-from isaac_physics import robots, session
+from isaac_physics import session
 
 ANY_ENV = f"{session.ENV_NS}/env_.*"
 FIRST_ENV = f"{session.ENV_NS}/env_0"
@@ -71,27 +71,14 @@ def define(expression: str, kind: str, position: Any, quat_wxyz: Any, scale: Any
 
 
 def spawn_file(expression: str, cfg: Any, position: Any, quat_wxyz: Any) -> None:
-    """Reference a USD file, or stand for a robot's, and apply the properties of its config."""
-    robot = robots.known(cfg.usd_path)
-    if robot is None and not Path(cfg.usd_path).is_file():
+    """Reference a USD file and apply the properties of its config."""
+    if not Path(cfg.usd_path).is_file():
         raise FileNotFoundError(f"USD file not found at path at: '{cfg.usd_path}'.")
     prim = define(expression, "Xform", position, quat_wxyz, cfg.scale)
-    if robot is None:
-        prim.GetReferences().AddReference(str(cfg.usd_path))
-        if not prim.GetChildren() and not prim.GetAppliedSchemas():
-            raise RuntimeError(f"'{cfg.usd_path}' has no default prim, so a reference to it is empty.")
-    else:
-        _stand_for(prim, robot)
+    prim.GetReferences().AddReference(str(cfg.usd_path))
+    if not prim.GetChildren() and not prim.GetAppliedSchemas():
+        raise RuntimeError(f"'{cfg.usd_path}' has no default prim, so a reference to it is empty.")
     _apply(prim, cfg)
-
-
-def _stand_for(prim: Usd.Prim, robot: str) -> None:
-    """The prims that a robot's own file would bring: its links, side by side."""
-    prim.SetCustomDataByKey("robot", robot)
-    UsdPhysics.ArticulationRootAPI.Apply(prim)
-    for name in robots.links(robot):
-        link = prim.GetStage().DefinePrim(prim.GetPath().AppendChild(name), "Xform")
-        UsdPhysics.RigidBodyAPI.Apply(link)
 
 
 def _apply(prim: Usd.Prim, cfg: Any) -> None:

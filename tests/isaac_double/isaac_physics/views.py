@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from pxr import Gf
 from torch import Tensor
 
-from isaac_physics.builder import TORSION_ROLLING
 from isaac_physics.world import World
 
 
@@ -51,9 +50,7 @@ class _Shapes:
     def set_material_properties(self, data: Tensor, indices: Tensor) -> None:
         values, envs = _on_cpu(data, indices)
         self._materials[envs] = torch.from_numpy(values).float()
-        sliding = values[:, :, 1:2]
-        rest = np.broadcast_to(TORSION_ROLLING, (*sliding.shape[:2], 2))
-        self._world.vary("geom_friction", envs, self._geoms, np.concatenate([sliding, rest], axis=2))
+        self._world.set_friction(self._geoms, envs, values[:, :, 1])
 
 
 class RigidBodyView(_Shapes):

@@ -15,7 +15,7 @@ from mujoco.batch import Batch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from isaac_physics.builder import SLOTS, Built
+from isaac_physics.builder import SLOTS, TORSION_ROLLING, Built
 from isaac_physics.rotations import rotate, rotate_back
 
 Ints = NDArray[np.int64]
@@ -40,6 +40,14 @@ class World:
             self.batch.bind(name)
         self._moved = np.ones(num_envs, dtype=bool)
         self.changes = 0
+        self._pairs = np.array(
+            [[self.model.geom(name).id for name in pair] for pair in built.pairs], dtype=np.int64
+        )
+        self._friction = np.tile(self.model.geom_friction[:, 0], (num_envs, 1))
+        self._given = np.zeros((num_envs, self.model.ngeom), dtype=bool)
+        limits = {joint: limit for joint, limit in built.speed_limits.items() if np.isfinite(limit)}
+        self._limited = np.array([self.model.joint(joint).id for joint in limits], dtype=np.int64)
+        self._limits = np.array(list(limits.values()))
         for joint, target in built.drive_targets.items():
             self._state["ctrl"][:, self.model.actuator(joint).id] = target
         self._forces = self._read("sensordata") * 0.0
@@ -50,6 +58,17 @@ class World:
         self.changes += 1
         self.batch.step(nstep=1, stage=VELOCITY_STAGE)
         self._forces = self._read("sensordata")
+        self._limit_speed()
+
+    def _limit_speed(self) -> None:
+        """No joint is faster than its limit; one whose limit is 0 does not move."""
+        dofs = self.model.jnt_dofadr[self._limited]
+        speed = self._state["qvel"][:, dofs]
+        excess = speed - speed.clip(-self._limits, self._limits)
+        if excess.any():
+            self._state["qvel"][:, dofs] -= excess
+            self._state["qpos"][:, self.model.jnt_qposadr[self._limited]] -= excess * self.model.opt.timestep
+            self._moved |= excess.any(axis=1)
 
     def touch(self, envs: Ints) -> None:
         """Note that somebody wrote into the state of environments."""
@@ -170,9 +189,29 @@ class World:
             self.batch.set_const(envs.astype(np.int32))
         self.touch(envs)
 
+    def set_friction(self, geoms: Ints, envs: Ints, sliding: NDArray[np.float64]) -> None:
+        """Give geoms (k, g) other coefficients.
+
+        PhysX makes such materials anew and forgets their combine mode: of two that were given so the average
+        counts, otherwise the larger one still.
+        """
+        self._friction[np.ix_(envs, geoms)], self._given[np.ix_(envs, geoms)] = sliding, True
+        self.vary("geom_friction", envs, geoms, _with_rest(sliding, TORSION_ROLLING))
+        if not len(self._pairs):
+            return
+        one, other = (self._friction[envs][:, column] for column in self._pairs.T)
+        both = self._given[envs][:, self._pairs].all(axis=2)
+        pairs = np.where(both, (one + other) / 2, np.maximum(one, other))
+        self.batch.expand("pair_friction")[envs, :, :2] = pairs[..., None]
+        self.touch(envs)
+
     def values(self, field: str) -> NDArray[np.float64]:
         """A field of the model, per environment."""
         return np.array(self.batch.expand(field))
+
+
+def _with_rest(sliding: NDArray[np.float64], rest: list[float]) -> NDArray[np.float64]:
+    return np.concatenate([sliding[..., None], np.broadcast_to(rest, (*sliding.shape, len(rest)))], axis=-1)
 
 
 def _above(model: mujoco.MjModel, joint: int, body: int) -> bool:

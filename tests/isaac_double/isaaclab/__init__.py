@@ -17,7 +17,7 @@ Kept from the original, because users fall over it:
 - one ``SimulationContext``, whose stage outlives it.
 
 Not kept: other combine modes of friction than ``max`` (refused), restitution, contact offsets, sleep,
-solver settings, self-collision of robots, joint speed limits.
+solver settings.
 """
 
 __version__ = "0.54.2"  # the extension's own, as in 2.3.2

@@ -51,7 +51,7 @@ def cabinet_at(
     )
 
 
-def motor(joint: str, stiffness: float, damping: float, **more: float) -> Any:
+def motor(joint: str, stiffness: float, damping: float, **more: Any) -> Any:
     from isaaclab.actuators import ImplicitActuatorCfg
 
     return ImplicitActuatorCfg(joint_names_expr=[joint], stiffness=stiffness, damping=damping, **more)
@@ -60,7 +60,9 @@ def motor(joint: str, stiffness: float, damping: float, **more: float) -> Any:
 def franka() -> Any:
     from isaaclab_assets.robots.franka import FRANKA_PANDA_HIGH_PD_CFG
 
-    return FRANKA_PANDA_HIGH_PD_CFG.replace(prim_path="{ENV_REGEX_NS}/Robot")
+    robot = FRANKA_PANDA_HIGH_PD_CFG.replace(prim_path="{ENV_REGEX_NS}/Robot")
+    robot.spawn.articulation_props.enabled_self_collisions = False  # our primitives overlap
+    return robot
 
 
 def run(playing: Any, steps: int) -> None:
@@ -362,6 +364,39 @@ def test_masses_and_friction_differ_between_environments(play: Callable[..., Any
     torch.testing.assert_close(slid, 1 / (2 * 9.81 * torch.tensor([0.5, 0.5, 0.9])), rtol=0.1, atol=0)
 
 
+def test_of_two_written_materials_the_average_counts(play: Callable[..., Any], tmp_path: Path) -> None:
+    """PhysX gives a material that is written the mode "average", whatever it was."""
+    file = usd_files.box(tmp_path / "box.usda")
+    slab = usd_files.box(tmp_path / "slab.usda", mass=500.0, size=1.0)
+    playing = play(
+        ground=ground(), low=box_at(slab, (0, 0, 0.5), "low"), high=box_at(file, (0, 0, 1.05), "high")
+    )
+    for thing, friction, envs in ((playing.high, 0.9, [1, 2]), (playing.low, 0.3, [2])):
+        view = thing.root_physx_view
+        materials = view.get_material_properties()
+        materials[:, :, :2] = friction
+        view.set_material_properties(materials, torch.tensor(envs))
+    playing.high.write_root_velocity_to_sim(torch.tensor([[1.0, 0, 0, 0, 0, 0]]).repeat(3, 1))
+    before = playing.high.data.root_link_pos_w[:, 0].clone()
+    run(playing, 150)
+    slid = playing.high.data.root_link_pos_w[:, 0] - before
+    torch.testing.assert_close(slid, 1 / (2 * 9.81 * torch.tensor([0.5, 0.9, 0.6])), rtol=0.1, atol=0)
+
+
+def test_a_joint_that_a_dict_leaves_out_gets_zero(play: Callable[..., Any], tmp_path: Path) -> None:
+    """So a limit of the speed of one joint freezes the others of its group."""
+    motors = motor(".*", 500.0, 10.0, velocity_limit_sim={"door_joint": 1.0})
+    playing = play(cabinet=cabinet_at(tmp_path, (0.5, 0.0, 1.0), {"all": motors}))
+    cabinet = playing.cabinet
+    cabinet.set_joint_position_target(torch.tensor([[0.2, 1.5]]).repeat(3, 1))
+    playing.scene.write_data_to_sim()
+    run(playing, 100)
+    drawer, door = cabinet.data.joint_pos.T
+    torch.testing.assert_close(drawer, torch.zeros(3))
+    torch.testing.assert_close(door, torch.full((3,), 0.4), atol=0.05, rtol=0)
+    torch.testing.assert_close(cabinet.data.joint_vel, torch.tensor([[0.0, 1.0]]).repeat(3, 1))
+
+
 def test_one_simulation_at_a_time_whose_stage_outlives_it(play: Callable[..., Any], tmp_path: Path) -> None:
     import isaaclab.sim as sim_utils
     from isaaclab.assets import RigidObject
@@ -433,6 +468,27 @@ def test_a_mesh_is_its_convex_hull(play: Callable[..., Any], tmp_path: Path) -> 
     assert box.root_physx_view.get_masses()[0].item() == pytest.approx(1000 * 0.1 * 0.2 * 0.3, rel=1e-5)
     run(playing, 300)
     torch.testing.assert_close(box.data.root_link_pos_w[:, 2], torch.full((3,), -0.1), atol=1e-3, rtol=0)
+
+
+def test_a_ground_may_be_a_file_of_ones_own(play: Callable[..., Any], tmp_path: Path) -> None:
+    from isaaclab.assets import AssetBaseCfg
+    from isaaclab.sim import UsdFileCfg
+
+    stage, root = usd_files.new_file(tmp_path / "ground.usda", "ground")
+    usd_files.shape(UsdGeom.Plane, root, "plane", (0, 0, 0.1), axis="Z")
+    stage.Save()
+    spawn = UsdFileCfg(usd_path=str(tmp_path / "ground.usda"))
+    playing = play(
+        ground=AssetBaseCfg(prim_path="/World/ground", spawn=spawn),
+        box=box_at(usd_files.box(tmp_path / "box.usda"), (0, 0, 0.3)),
+    )
+    run(playing, 300)
+    torch.testing.assert_close(
+        playing.box.data.root_link_pos_w[:, 2], torch.full((3,), 0.15), atol=1e-3, rtol=0
+    )
+    spawn.usd_path = usd_files.box(tmp_path / "shared.usda")
+    with pytest.raises(ValueError, match="planes only"):
+        play(ground=AssetBaseCfg(prim_path="/World/ground", spawn=spawn))
 
 
 def test_what_the_double_cannot_is_refused(play: Callable[..., Any], tmp_path: Path) -> None:

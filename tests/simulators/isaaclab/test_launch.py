@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import textwrap
@@ -39,10 +40,12 @@ def test_it_starts_once_and_leaves_signals_output_and_arguments_alone(isaac_doub
         from blueprint_tune.simulators.isaaclab.launch import launch
         ours = lambda number, frame: None
         signal.signal(signal.SIGTERM, ours)
+        signal.signal(signal.SIGINT, ours)
         sys.stdout, sys.argv = sys.stderr, ["program", "--capture=no", "x"]
         app = launch("cpu", False, 30.0, 30.0)
         assert launch("cpu", False) is app
         assert signal.getsignal(signal.SIGTERM) is ours
+        assert signal.getsignal(signal.SIGINT) is ours
         assert signal.getsignal(signal.SIGABRT) == signal.SIG_DFL
         assert sys.stdout is sys.stderr and sys.argv == ["program", "--capture=no", "x"]
         from blueprint_tune.errors import SimulatorError
@@ -115,3 +118,34 @@ def test_an_end_that_hangs_is_ended(isaac_double: str) -> None:
         """
     )
     assert done.stdout == "result\n" and "Timeout" in done.stderr
+
+
+def test_an_end_that_hangs_after_the_interpreter_is_ended_too(isaac_double: str) -> None:
+    """Kit's own end runs when Python is gone, and faulthandler with it."""
+    done = run(
+        """
+        import ctypes
+        from blueprint_tune.simulators.isaaclab.launch import launch
+        libc = ctypes.CDLL(None)
+        libc.atexit(ctypes.cast(libc.pause, ctypes.c_void_p))
+        launch("cpu", False, 30.0, close_timeout_s=0.5)
+        print("result", flush=True)
+        """
+    )
+    assert done.stdout == "result\n" and done.returncode == -signal.SIGALRM
+
+
+@pytest.mark.parametrize("status", [0, 3])
+def test_a_program_leaves_with_its_own_status(isaac_double: str, status: int) -> None:
+    done = run(
+        f"""
+        import ctypes
+        from blueprint_tune.simulators.isaaclab.launch import launch, leave
+        leave(9)  # nothing runs yet
+        ctypes.CDLL(None).atexit(ctypes.cast(ctypes.CDLL(None).abort, ctypes.c_void_p))
+        launch("cpu", False, 30.0, 30.0)
+        print("result")
+        leave({status})
+        """
+    )
+    assert (done.stdout, done.returncode) == ("result\n", status)

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -55,7 +54,7 @@ def test_every_frame_is_where_mujoco_has_it(new_env: NewEnv, overrides: tuple[st
 def test_friction_and_mass_reach_physx_once(new_env: NewEnv, monkeypatch: pytest.MonkeyPatch) -> None:
     simulator = new_env(*ISAAC, num_envs=3).simulator
     view = simulator._world._bodies[0].root_physx_view
-    nominal = view.get_masses().clone(), view.get_inertias().clone(), simulator._world._frictions[0]
+    nominal = view.get_masses().clone(), view.get_inertias().clone(), simulator._world._frictions[0].nominal
     starts = simulator.nominal.take(np.zeros(3, dtype=np.int64))
     starts.mass_scale[:, 0], starts.friction_scale[:, 0] = [1.0, 1.5, 2.0], [1.0, 0.501, 0.9]
     simulator.reset(np.arange(3), starts)
@@ -64,8 +63,12 @@ def test_friction_and_mass_reach_physx_once(new_env: NewEnv, monkeypatch: pytest
     torch.testing.assert_close(view.get_inertias(), nominal[1] * factors)
     friction = view.get_material_properties()[:, 0, 0] / nominal[2][:, 0, 0]
     torch.testing.assert_close(friction, torch.tensor([1.0, 0.5, 0.9]), atol=FRICTION_STEP / 2, rtol=0)
+    # PhysX averages what was written: between pad (1) and body the wanted factor must come out
+    robot = simulator._world._robot.root_physx_view.get_material_properties()[:, 0, 0]
+    between = (robot + view.get_material_properties()[:, 0, 0])[1:] / 2
+    torch.testing.assert_close(between, torch.tensor([0.5, 0.9]), atol=FRICTION_STEP / 2, rtol=0)
     written: list[str] = []
-    for name in ("scale_masses", "scale_frictions", "scale_robot_frictions"):
+    for name in ("scale_masses", "scale_frictions"):
         monkeypatch.setattr(simulator._world, name, lambda *given, name=name: written.append(name))
     simulator.reset(np.array([1, 2]), starts.take(np.array([1, 2])))
     assert not written, "what is in force is not written again"
@@ -114,13 +117,12 @@ def test_an_asset_that_is_not_there(new_env: NewEnv, override: str, message: str
         new_env(*ISAAC, override)
 
 
-def test_an_asset_of_another_robot_is_refused(new_env: NewEnv, tmp_path: Path) -> None:
-    """The double takes a file of this name for our UR10: its joints are other ones."""
-    (tmp_path / "ur10.usd").write_text("")
-    with pytest.raises(
-        SimulatorError, match=r"(?s)cannot build the scene.*panda_joint1.*ur10.usd; its links"
-    ):
-        new_env(*ISAAC, f"robot.isaaclab.usd_path={tmp_path / 'ur10.usd'}")
+def test_an_asset_of_another_robot_is_refused(new_env: NewEnv) -> None:
+    from isaac_physics.robots import asset
+
+    ur10 = asset("ur10")
+    with pytest.raises(SimulatorError, match=rf"(?s)cannot build the scene.*panda_joint1.*{ur10}; its links"):
+        new_env(*ISAAC, f"robot.isaaclab.usd_path={ur10}")
 
 
 def test_an_end_effector_elsewhere_is_refused(new_env: NewEnv, monkeypatch: pytest.MonkeyPatch) -> None:

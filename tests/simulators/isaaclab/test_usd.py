@@ -14,7 +14,7 @@ from pxr import Gf, Usd, UsdGeom, UsdPhysics, UsdShade
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.envs.task_terms import TaskTerms
 from blueprint_tune.errors import SimulatorError
-from blueprint_tune.simulators.isaaclab.usd import prim_name
+from blueprint_tune.simulators.isaaclab.usd import MOST_EFFORT, add_body, add_joint, new_stage, prim_name
 from blueprint_tune.simulators.isaaclab.usd_robot import servos, write_robot, write_with_tool
 from blueprint_tune.simulators.isaaclab.usd_scene import ABOVE_FLOOR_M, SceneFiles, write_scene
 from blueprint_tune.simulators.mujoco.scene_builder import CompiledScene, compile_scene
@@ -115,7 +115,13 @@ def test_a_fixture_moves_as_its_task_says(config: Config, tmp_path: Path, policy
     joint = (UsdPhysics.PrismaticJoint if slides else UsdPhysics.RevoluteJoint)(prim)
     limits = np.array([joint.GetLowerLimitAttr().Get(), joint.GetUpperLimitAttr().Get()])
     expected = np.array([entity.joint.lower, entity.joint.upper])
-    np.testing.assert_allclose(limits if slides else np.radians(limits), expected, rtol=1e-5)
+    limits = limits if slides else np.radians(limits)
+    np.testing.assert_allclose(limits, expected, rtol=1e-5, atol=2e-6)
+    if not slides:
+        low, high = np.float32(limits)
+        assert low <= np.float32(expected[0]) and np.float32(expected[1]) <= high, (
+            "starts at limits are within"
+        )
     assert joint.GetAxisAttr().Get() == "X"
     assert prim.HasAPI(UsdPhysics.DriveAPI, "linear" if slides else "angular")
     cache = UsdGeom.XformCache()
@@ -278,3 +284,44 @@ def test_servos_are_the_models(config: Config, tmp_path: Path) -> None:
     assert found.stiffness["panda_joint1"] == 400 and found.damping["panda_joint1"] == pytest.approx(81)
     assert found.effort["panda_joint7"] == 12 and found.armature["panda_finger_joint1"] == 1
     assert list(found.stiffness) == list(made.compiled.robot_joints)
+
+
+def test_what_has_no_limit_gets_none(tmp_path: Path) -> None:
+    """MuJoCo says 0 for the force of a motor and the range of a joint that have no limits."""
+    model = mujoco.MjModel.from_xml_string(UNLIMITED)
+    found = servos(model)
+    assert found.effort == {"free": MOST_EFFORT} and not found.speed
+    stage, root = new_stage(tmp_path / "joint.usda", "robot")
+    for name in ("a", "b"):
+        add_body(stage, f"/robot/{name}", model, model.body(name).id)
+    paths = [root.GetPath().AppendChild(name) for name in ("a", "b")]
+    add_joint(stage, "/robot/free", model, 0, *paths, speed=np.pi)
+    joint = UsdPhysics.RevoluteJoint(stage.GetPrimAtPath("/robot/free"))
+    assert not joint.GetLowerLimitAttr().HasAuthoredValue()
+    assert joint.GetPrim().GetAttribute("physxJoint:maxJointVelocity").Get() == pytest.approx(180.0)
+
+
+UNLIMITED = """
+<mujoco>
+  <worldbody>
+    <body name="a"><geom size="0.1"/>
+      <body name="b"><joint name="free" damping="2"/><geom size="0.1"/></body>
+    </body>
+  </worldbody>
+  <actuator><position joint="free" kp="10"/></actuator>
+</mujoco>
+"""
+
+
+def test_the_ground_is_a_plane_of_our_own(config: Config, tmp_path: Path) -> None:
+    stage = opened(written(config, tmp_path).files.ground)
+    (plane,) = colliders(stage.GetDefaultPrim())
+    assert plane.IsA(UsdGeom.Plane) and UsdGeom.Plane(plane).GetAxisAttr().Get() == "Z"
+
+
+def test_an_asset_out_of_reach_is_named(config: Config, tmp_path: Path) -> None:
+    made = written(config, tmp_path, "policy=drawer_manipulation", "robot=ur10", "robot.gripper=parallel")
+    with pytest.raises(SimulatorError, match=r"/nowhere/ur10.usd cannot be opened.*usd_path"):
+        write_with_tool(
+            made.compiled.model, made.task.robot, "/nowhere/ur10.usd", "wrist_3_link", tmp_path / "x.usda"
+        )

@@ -22,19 +22,35 @@ from isaaclab.assets.asset_base_cfg import AssetBaseCfg
 from isaaclab.assets.rigid_object import RigidObjectCfg
 from isaaclab.utils import configclass
 
-_OF_MOTORS = ("stiffness", "damping", "effort_limit_sim", "armature", "friction", "viscous_friction")
+_OF_MOTORS = (
+    "stiffness",
+    "damping",
+    "effort_limit_sim",
+    "velocity_limit_sim",
+    "armature",
+    "friction",
+    "viscous_friction",
+)
 
 
 def _change_motors(built: Built, joints: list[str], group: ActuatorBaseCfg) -> None:
-    """Apply a group's values to its joints: one number for all, or by expressions; None keeps the file's."""
+    """Apply a group's values to its joints: one number for all, or by expressions; None keeps the file's.
+
+    Joints of the group that no expression names get 0, as Isaac Lab fills them.
+    """
     names = [joint.rsplit("/", 1)[1] for joint in joints]
     changes: dict[str, dict[str, float]] = {joint: {} for joint in joints}
     for setting in _OF_MOTORS:
         value = getattr(group, setting)
+        if value is None:
+            continue
+        for joint in joints:
+            changes[joint][setting] = 0.0
         for expression, number in (value if isinstance(value, dict) else {".*": value}).items():
-            for index in find(expression, names, False)[0] if number is not None else ():
+            for index in find(expression, names, False)[0]:
                 changes[joints[index]][setting] = number
     for joint, values in changes.items():
+        built.speed_limits[joint] = values.pop("velocity_limit_sim", built.speed_limits[joint])
         change_motor(built.spec, joint, values)
 
 

@@ -1,5 +1,6 @@
 """Franka Emika Panda."""
 
+from isaac_physics.robots import asset
 from isaaclab.actuators import ImplicitActuatorCfg
 from isaaclab.assets import ArticulationCfg
 from isaaclab.sim import ArticulationRootPropertiesCfg, RigidBodyPropertiesCfg, UsdFileCfg
@@ -13,7 +14,7 @@ def _motors(joints: str, effort: float, stiffness: float, damping: float) -> Imp
 
 FRANKA_PANDA_HIGH_PD_CFG = ArticulationCfg(
     spawn=UsdFileCfg(
-        usd_path="https://nucleus.invalid/Isaac/IsaacLab/Robots/FrankaEmika/panda_instanceable.usd",
+        usd_path=asset("franka"),
         activate_contact_sensors=False,
         rigid_props=RigidBodyPropertiesCfg(disable_gravity=True, max_depenetration_velocity=5.0),
         articulation_props=ArticulationRootPropertiesCfg(

@@ -1,12 +1,13 @@
 """Universal Robots UR10, without a gripper."""
 
+from isaac_physics.robots import asset
 from isaaclab.actuators import ImplicitActuatorCfg
 from isaaclab.assets import ArticulationCfg
 from isaaclab.sim import RigidBodyPropertiesCfg, UsdFileCfg
 
 UR10_CFG = ArticulationCfg(
     spawn=UsdFileCfg(
-        usd_path="https://nucleus.invalid/Isaac/IsaacLab/Robots/UniversalRobots/UR10/ur10_instanceable.usd",
+        usd_path=asset("ur10"),
         rigid_props=RigidBodyPropertiesCfg(disable_gravity=False, max_depenetration_velocity=5.0),
         activate_contact_sensors=False,
     ),
