@@ -32,7 +32,7 @@ class SceneConfig:
     package: str | None = None
     """Folder of the task package that the experiment comes from."""
     adaptations: list[str] = Field(default_factory=list)
-    """What was made of the package where it cannot be taken as it is, a sentence each."""
+    """What was made of package and policy where they cannot be taken as they are, a sentence each."""
 
 
 @dataclass(config=STRICT)
