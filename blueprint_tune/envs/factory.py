@@ -13,24 +13,21 @@ from blueprint_tune.envs.manipulation import ManipulationEnv
 from blueprint_tune.envs.task_terms import TaskTerms
 from blueprint_tune.mdp.state import Catalog
 from blueprint_tune.simulators import registry
-from blueprint_tune.tasks.asked import Asked, ask, of_scene
 from blueprint_tune.tasks.spec import TaskSpec, bind_task, catalog
 
 
-def check_task(config: ExperimentConfig) -> Asked:
-    """Bind scene, roles and every term, starting no simulator; of a task of its own only its files are read.
+def check_task(config: ExperimentConfig) -> TaskSpec:
+    """Bind scene, roles and every term, starting no simulator.
 
     Raises ConfigError, ManifestError, TaskPackageError or SimulatorError for whatever a run would have died
     of.
     """
-    if config.backend.own_task:
-        return ask(config)
     task = bind_task(config)
     registry.check_task(config.backend.name, task)
     names = catalog(task)
     _bind_policy(config, task, names)
     _actions(config, torch.zeros(len(config.robot.chain), 2))
-    return of_scene(task, config)
+    return task
 
 
 def make_env(config: ExperimentConfig, num_threads: int, ranks: int = 1) -> VecEnv:

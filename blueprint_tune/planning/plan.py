@@ -16,7 +16,7 @@ from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.config.searchspace import load_searchspace
 from blueprint_tune.config.suggest import join_problems
 from blueprint_tune.errors import BlueprintTuneError, ConfigError
-from blueprint_tune.tasks.asked import Asked
+from blueprint_tune.tasks.asked import Asked, ask, of_scene
 from blueprint_tune.tuning import forecast
 from blueprint_tune.tuning.folder import ExperimentFolder, State, anchored, describe, refuse_foreign
 from blueprint_tune.tuning.resources import Shape, shape
@@ -131,7 +131,7 @@ def _check_task(cfg: ExperimentConfig) -> Asked:
     """Scene, roles and every term; importing torch takes its time, so only when it is needed."""
     from blueprint_tune.envs.factory import check_task
 
-    return check_task(cfg)
+    return ask(cfg) if cfg.backend.own_task else of_scene(check_task(cfg), cfg)
 
 
 def _search(

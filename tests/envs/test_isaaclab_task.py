@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from blueprint_tune.config.compose import compose
+from blueprint_tune.envs.isaaclab_task import IsaacLabTaskEnv
 from blueprint_tune.errors import ConfigError, SimulatorError
+from blueprint_tune.evaluation.benchmark import run_benchmark
+from blueprint_tune.learning.trainer import Trainer
+from blueprint_tune.simulators.isaaclab.tasks import registered_env
+from tests.elsewhere import DEVICE, Elsewhere
 
-if TYPE_CHECKING:
-    from blueprint_tune.envs.isaaclab_task import IsaacLabTaskEnv
-
-Make = Callable[..., "IsaacLabTaskEnv"]
+Make = Callable[..., IsaacLabTaskEnv]
 REACH, LIFT, DIRECT = "Isaac-Reach-Point-v0", "Isaac-Lift-Point-v0", "Isaac-Reach-Point-Direct-v0"
 NEAR_M = 0.15
 
@@ -256,3 +259,31 @@ def test_training_and_evaluation_may_take_turns(new_task: Make) -> None:
         begin(env)
         env.step(torch.zeros(8, 2))
         env.load_state(saved)
+
+
+def test_it_trains_and_is_judged_where_the_task_lives(isaac_tasks: None, tmp_path: Path) -> None:
+    """On a stand-in for a GPU: what is made without a device cannot be mixed with what the task returns."""
+    budget = ["budget.env_steps=64", "budget.report_env_steps=64", "budget.first_rung_env_steps=64"]
+    words = ["backend=isaaclab_task", f"backend.task={REACH}", "preset=smoke", "backend.num_envs=4", *budget]
+    cfg = compose([*words, "agent.rollouts=8", "agent.mini_batches=1", "evaluation.selection.episodes=4"])
+    with Elsewhere():
+        env = IsaacLabTaskEnv(registered_env(REACH, 4, DEVICE, False, lambda: None), cfg)
+        assert env.step(torch.zeros(4, 2)).observations.device.type == DEVICE.partition(":")[0]
+        trainer = Trainer(env, cfg, tmp_path)
+        assert trainer.train_until_report()["env_steps"] == 32
+        result = run_benchmark(env, trainer.agent.mean_actions, [1], 3)
+        assert result.num_episodes == 3 and result.returns.shape == (3,)
+        env.dump_history(0, tmp_path / "dump.npz")
+        env.close()
+
+
+@pytest.mark.parametrize(
+    ("task", "success"), [(DIRECT, "extras:reached"), (LIFT, "return:1"), (DIRECT, "extras:log/reached")]
+)
+def test_signals_are_read_where_the_task_lives(isaac_tasks: None, task: str, success: str) -> None:
+    cfg = compose(["backend=isaaclab_task", f"backend.task={task}", f"backend.success={success}"])
+    with Elsewhere():
+        env = IsaacLabTaskEnv(registered_env(task, 2, DEVICE, False, lambda: None), cfg)
+        for _ in range(3):
+            assert not env.step(torch.zeros(2, 2)).done
+        env.close()
