@@ -127,7 +127,7 @@ def test_an_end_that_hangs_after_the_interpreter_is_ended_too(isaac_double: str)
         import ctypes
         from blueprint_tune.simulators.isaaclab.launch import launch
         libc = ctypes.CDLL(None)
-        libc.atexit(ctypes.cast(libc.pause, ctypes.c_void_p))
+        getattr(libc, "__cxa_atexit")(ctypes.cast(libc.pause, ctypes.c_void_p), None, None)
         launch("cpu", False, 30.0, close_timeout_s=0.5)
         print("result", flush=True)
         """
@@ -142,7 +142,8 @@ def test_a_program_leaves_with_its_own_status(isaac_double: str, status: int) ->
         import ctypes
         from blueprint_tune.simulators.isaaclab.launch import launch, leave
         leave(9)  # nothing runs yet
-        ctypes.CDLL(None).atexit(ctypes.cast(ctypes.CDLL(None).abort, ctypes.c_void_p))
+        libc = ctypes.CDLL(None)
+        getattr(libc, "__cxa_atexit")(ctypes.cast(libc.abort, ctypes.c_void_p), None, None)
         launch("cpu", False, 30.0, 30.0)
         print("result")
         leave({status})

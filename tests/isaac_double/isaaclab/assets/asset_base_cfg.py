@@ -19,3 +19,5 @@ class AssetBaseCfg:
     prim_path: str = MISSING
     spawn: SpawnerCfg | None = None
     init_state: InitialStateCfg = InitialStateCfg()
+    collision_group: int = 0
+    """-1: in all environments. Here what stands at /World meets all of them anyway."""
