@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -68,8 +69,10 @@ def test_how_long_success_must_hold_is_a_duration(config: Compose, hold_s: Any) 
 
 
 def test_an_unknown_backend_is_answered_with_the_nearest(config: Compose, pick_task: TaskSpec) -> None:
+    backend = copy(config().backend)
+    object.__setattr__(backend, "name", "mujuco")  # which settings would never let through
     with pytest.raises(BackendUnavailable, match="There is no backend 'mujuco'. Did you mean 'mujoco'?"):
-        make_simulator(replace(config().backend, name="mujuco"), pick_task, catalog(pick_task), 1, 1, 1)
+        make_simulator(backend, pick_task, catalog(pick_task), 1, 1, 1)
 
 
 @pytest.mark.parametrize("policy", group_options("policy"))
