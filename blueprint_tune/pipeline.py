@@ -148,6 +148,7 @@ def _carry_on(
     lent: Lent | None,
 ) -> RunResult:
     from blueprint_tune.dossier import Dossier
+    from blueprint_tune.simulators.isaaclab.launch import check_here
     from blueprint_tune.tuning.records import elapsed_s
     from blueprint_tune.tuning.resources import min_cpus, restorable
     from blueprint_tune.tuning.session import RaySession
@@ -159,6 +160,7 @@ def _carry_on(
     if changed:
         progress.note(changed)
     if not folder.records.exists():
+        check_here(cfg)
         open_root(cfg.storage).check()  # before hours are spent on what nobody will get
     if cfg.backend.env_package is not None:
         progress.stage("installing the environment package")

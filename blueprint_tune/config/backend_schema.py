@@ -55,6 +55,16 @@ class BackendConfig:
         return self.name == "isaaclab_task"
 
     @property
+    def cloth(self) -> bool:
+        """Whether it simulates cloth."""
+        return self.name == "mujoco"
+
+    @property
+    def isaac(self) -> bool:
+        """Whether it needs NVIDIA Isaac Lab."""
+        return self.name in ("isaaclab", "isaaclab_task")
+
+    @property
     def exact_state(self) -> bool:
         """Whether a checkpoint holds all of physics, so that a resumed training goes on bit for bit."""
         return self.name in ("mujoco", "pointmass")

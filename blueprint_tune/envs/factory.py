@@ -23,7 +23,6 @@ def check_task(config: ExperimentConfig) -> TaskSpec:
     of.
     """
     task = bind_task(config)
-    registry.check_task(config.backend.name, task)
     names = catalog(task)
     _bind_policy(config, task, names)
     _actions(config, torch.zeros(len(config.robot.chain), 2))

@@ -130,7 +130,9 @@ class _Problems:
 def _check_task(cfg: ExperimentConfig) -> Asked:
     """Scene, roles and every term; importing torch takes its time, so only when it is needed."""
     from blueprint_tune.envs.factory import check_task
+    from blueprint_tune.simulators.isaaclab.launch import check_here
 
+    check_here(cfg)
     return ask(cfg) if cfg.backend.own_task else of_scene(check_task(cfg), cfg)
 
 

@@ -6,7 +6,7 @@ import importlib
 from typing import cast
 
 from blueprint_tune.config.schema import BackendConfig
-from blueprint_tune.errors import BackendUnavailable, SimulatorError, nearest
+from blueprint_tune.errors import BackendUnavailable, nearest
 from blueprint_tune.mdp.state import Catalog
 from blueprint_tune.simulators.base import Simulator
 from blueprint_tune.tasks.spec import TaskSpec
@@ -16,15 +16,6 @@ BACKENDS = {
     "isaaclab": ("blueprint_tune.simulators.isaaclab.simulator", "IsaacLabSimulator"),
     "pointmass": ("blueprint_tune.simulators.pointmass", "PointmassSimulator"),
 }
-_WITHOUT_CLOTH = ("isaaclab", "pointmass")
-
-
-def check_task(name: str, task: TaskSpec) -> None:
-    """Raise SimulatorError for a task that the backend ``name`` cannot simulate, before any starts."""
-    if task.cloths and name in _WITHOUT_CLOTH:
-        raise SimulatorError(
-            f"backend '{name}' has no cloth, which policy '{task.policy.name}' needs. Use backend=mujoco."
-        )
 
 
 def make_simulator(
@@ -39,7 +30,6 @@ def make_simulator(
     name = backend.name
     if name not in BACKENDS:
         raise BackendUnavailable(f"There is no backend '{name}'. {nearest(name, BACKENDS)}")
-    check_task(name, task)
     module, attribute = BACKENDS[name]
     try:
         simulator = getattr(importlib.import_module(module), attribute)

@@ -14,7 +14,7 @@ from blueprint_tune.config.physics_schema import PhysicsConfig
 from blueprint_tune.config.policy_schema import PolicyConfig
 from blueprint_tune.config.robot_model import read_model
 from blueprint_tune.config.schema import ExperimentConfig, RobotConfig, SceneConfig
-from blueprint_tune.errors import ConfigError, ManifestError, TaskPackageError, nearest
+from blueprint_tune.errors import ConfigError, ManifestError, SimulatorError, TaskPackageError, nearest
 from blueprint_tune.tasks.geometry import Floats
 from blueprint_tune.tasks.layout import Layout, lay_out
 from blueprint_tune.tasks.manifest import read_manifest
@@ -95,7 +95,11 @@ def bind_task(cfg: ExperimentConfig) -> TaskSpec:
 
 
 def bind(scene: Scene, cfg: ExperimentConfig) -> TaskSpec:
-    """Bind the policy's roles to a scene that is already read. Raises TaskPackageError."""
+    """Bind the policy's roles to a scene that is already read.
+
+    Raises TaskPackageError, and SimulatorError where the backend lacks the physics for a role.
+    """
+    _check_physics(cfg)
     _check_names(scene, cfg.robot)
     overlaps = deep_overlaps(scene.entities)
     roles, base = _cast(scene, overlaps, cfg)
@@ -190,6 +194,15 @@ def _half_of(size: Floats) -> tuple[float, float, float]:
 
 def _kinds(policy: PolicyConfig) -> dict[str, str]:
     return {name: asked.kind for role, asked in policy.roles.items() for name in member_names(role, asked)}
+
+
+def _check_physics(cfg: ExperimentConfig) -> None:
+    cloth = any(role.kind == "deformable" for role in cfg.policy.roles.values())
+    if cloth and not cfg.backend.cloth:
+        raise SimulatorError(
+            f"backend '{cfg.backend.name}' has no cloth, which policy '{cfg.policy.name}' needs. "
+            "Use backend=mujoco."
+        )
 
 
 def _check_names(scene: Scene, robot: RobotConfig) -> None:

@@ -17,6 +17,7 @@ import threading
 from importlib.util import find_spec
 from typing import Any
 
+from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.errors import BackendUnavailable, SimulatorError
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGABRT, signal.SIGSEGV)
@@ -46,7 +47,7 @@ def launch(
     """
     global _launched
     if _launched is None:
-        _check_installed()
+        check_installed()
         _check_thread()
         _launched = _Launched(_start(device, cameras, start_timeout_s), device, cameras)
         if close_timeout_s is not None:
@@ -59,10 +60,17 @@ def launch(
     return _launched.app
 
 
-def _check_installed() -> None:
+def check_here(cfg: ExperimentConfig) -> None:
+    """Raise BackendUnavailable where an experiment needs Isaac Lab on this machine and there is none."""
+    if cfg.backend.isaac and cfg.cluster.address is None:
+        check_installed(cfg.backend.name)
+
+
+def check_installed(backend: str = "isaaclab") -> None:
+    """Raise BackendUnavailable, naming ``backend``, where there is no Isaac Lab; imports nothing of it."""
     if find_spec("isaaclab") is None:
         raise BackendUnavailable(
-            "backend 'isaaclab' needs NVIDIA Isaac Lab, which is not installed here. Install Isaac Sim and "
+            f"backend '{backend}' needs NVIDIA Isaac Lab, which is not installed here. Install Isaac Sim and "
             "Isaac Lab with Python 3.11 on a machine with an NVIDIA GPU, as docs/isaac-lab.md says, or use "
             "backend=mujoco."
         )

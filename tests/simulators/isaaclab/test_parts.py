@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,14 +16,15 @@ import torch
 from blueprint_tune.config.compose import compose
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.config.validate import apply_overrides
-from blueprint_tune.envs.factory import check_task
 from blueprint_tune.errors import ConfigError, SimulatorError
 from blueprint_tune.mdp.state import ContactRequest
 from blueprint_tune.simulators.isaaclab.contacts import plan_contacts
 from blueprint_tune.simulators.isaaclab.quaternions import QuaternionOrder, scalar_first
+from blueprint_tune.tasks.asked import ask
 from blueprint_tune.tasks.spec import bind_task
 
 Config = Callable[..., ExperimentConfig]
+CHECKOUT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize(("version", "first"), [("2.3.2", True), ("2.3.2.post1", True), ("3.0.0", False)])
@@ -111,7 +116,34 @@ def test_a_search_cannot_bring_them_back() -> None:
 def test_cloth_is_refused_before_anything_starts(config: Config, backend: str) -> None:
     settings = config("+scene=laundry_001", "policy=laundry_sorting", f"backend={backend}")
     with pytest.raises(SimulatorError, match=f"backend '{backend}' has no cloth.*'laundry_sorting'"):
-        check_task(settings)
+        ask(settings)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("+scene=kitchen_001", "backend=isaaclab"),
+        ("plan", "+scene=kitchen_001", "backend=isaaclab"),
+        ("backend=isaaclab_task", "backend.task=Mine-Reach-v0"),
+    ],
+)
+def test_a_machine_without_isaac_lab_is_told_before_ray_starts(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    place = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if "isaac_" not in path]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(CHECKOUT), *place])}
+    found = [
+        sys.executable,
+        "-c",
+        "import importlib.util as i, sys; sys.exit(i.find_spec('isaaclab') is None)",
+    ]
+    if not subprocess.run(found, env=env, cwd=tmp_path).returncode:
+        pytest.skip("Isaac Lab is installed here")
+    command = [sys.executable, "-m", "blueprint_tune", *words]
+    done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=240)
+    said = " ".join((done.stdout + done.stderr).split())
+    assert done.returncode == 2 and "Traceback" not in said and "starting Ray" not in said, said
+    assert f"{words[-1 if 'backend=isaaclab' in words else 0].split('=')[1]}' needs NVIDIA Isaac Lab" in said
 
 
 def test_a_trial_reserves_the_gpu_that_its_backend_needs(config: Config) -> None:
