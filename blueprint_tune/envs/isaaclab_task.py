@@ -120,12 +120,10 @@ class IsaacLabTaskEnv(VecEnv):
         content = self._seeds.tobytes() + self._slots.tobytes() + bytes(str(self._restarts), "ascii")
         with _plain_tensors():
             found, extras = self._env.reset(seed=zlib.crc32(content) & 0x7FFFFFFF)
-            if stagger:
-                group = torch.as_tensor(self._slots % STAGGER_GROUPS, device=self.device)
-                limit = 1 + group * self.max_episode_steps // STAGGER_GROUPS
-                self._env.episode_length_buf[:] = (self.max_episode_steps - limit).to(
-                    self._env.episode_length_buf
-                )
+            if not stagger:
+                self._env.episode_length_buf[:] = 0  # some direct tasks begin at a random time
+            elif hasattr(self._env, "termination_manager"):  # some direct ones bear no reset of a part
+                self._spread()
             self.observations = found[GROUP].float().clone()
             self._log = extras.get(LOG)
             self._steps = torch.zeros(self.num_envs, dtype=torch.int64, device=self.device)
@@ -134,6 +132,12 @@ class IsaacLabTaskEnv(VecEnv):
             self._rewards.clear()
         self.history = History()
         return self.observations
+
+    def _spread(self) -> None:
+        group = torch.as_tensor(self._slots % STAGGER_GROUPS, device=self.device)
+        left = 1 + group * self.max_episode_steps // STAGGER_GROUPS
+        buffer = self._env.episode_length_buf
+        buffer[:] = (self.max_episode_steps - left).to(buffer)
 
     def step(self, actions: Tensor) -> StepResult:
         """See :meth:`VecEnv.step`."""

@@ -97,14 +97,31 @@ def test_equal_seeds_and_slots_start_alike_whatever_ran_before(new_task: Make) -
     assert not torch.equal(begin(new_task(REACH, num_envs=9))[:8], expected), "weaker than our own: docs"
 
 
+def ends_of_first_episodes(env: IsaacLabTaskEnv) -> list[int]:
+    ends = torch.zeros(env.num_envs, dtype=torch.int64)
+    for step in range(env.max_episode_steps):
+        result = env.step(torch.zeros(env.num_envs, env.num_actions))
+        ends[result.truncated & (ends == 0)] = step + 1
+    return ends.tolist()
+
+
 def test_first_episodes_are_spread_over_time_in_training(new_task: Make) -> None:
     env = new_task(LIFT, "backend.success=return:1000")
     begin(env, stagger=True)
-    ends = torch.zeros(8, dtype=torch.int64)
-    for step in range(env.max_episode_steps):
-        result = env.step(torch.zeros(8, 2))
-        ends[result.truncated & (ends == 0)] = step + 1
-    assert ends.tolist() == [1 + group * 5 for group in range(8)], "of 40 steps in eight groups"
+    assert ends_of_first_episodes(env) == [1 + group * 5 for group in range(8)], "of 40 steps in eight groups"
+
+
+def test_a_direct_task_spreads_its_episodes_itself_and_is_evaluated_from_their_beginning(
+    new_task: Make,
+) -> None:
+    """Some direct tasks can only be reset as a whole: their time is set to nothing, or left to them."""
+    env = new_task(DIRECT, "backend.success=extras:reached")
+    begin(env, stagger=True)
+    theirs = ends_of_first_episodes(env)
+    assert len(set(theirs)) > 1 and theirs != [1 + group * 5 for group in range(8)]
+    begin(env)
+    whole = env.max_episode_steps - 1  # it counts one less, as Isaac Lab's direct tasks do
+    assert ends_of_first_episodes(env) == [whole] * 8
 
 
 def test_a_state_that_cannot_be_restored_begins_new_episodes(new_task: Make) -> None:
