@@ -102,6 +102,7 @@ class IsaacLabTaskEnv(VecEnv):
         self.reward_terms = self._rewards.terms
         self._judge = make_judge(read_signal(cfg.backend.success or ""), env, name)
         self._restarts = 0
+        self._put_back: int | None = None
         self.reset(np.zeros(self.num_envs, dtype=np.int64), np.arange(self.num_envs))
         self.step(torch.zeros(self.num_envs, self.num_actions, device=self.device))  # a missing signal shows
         self.reset(self._seeds, self._slots)
@@ -118,6 +119,7 @@ class IsaacLabTaskEnv(VecEnv):
 
     def _begin(self, stagger: bool) -> Tensor:
         content = self._seeds.tobytes() + self._slots.tobytes() + bytes(str(self._restarts), "ascii")
+        self._count_on(stagger)
         with _plain_tensors():
             found, extras = self._env.reset(seed=zlib.crc32(content) & 0x7FFFFFFF)
             if not stagger:
@@ -132,6 +134,15 @@ class IsaacLabTaskEnv(VecEnv):
             self._rewards.clear()
         self.history = History()
         return self.observations
+
+    def _count_on(self, training: bool) -> None:
+        """Steps of an evaluation do not move the task's curriculum on: its counter is put back before each."""
+        if training:
+            self._put_back = None
+            return
+        if self._put_back is None:
+            self._put_back = int(self._env.common_step_counter)
+        self._env.common_step_counter = self._put_back
 
     def _spread(self) -> None:
         group = torch.as_tensor(self._slots % STAGGER_GROUPS, device=self.device)
@@ -197,14 +208,18 @@ class IsaacLabTaskEnv(VecEnv):
             "seeds": torch.from_numpy(self._seeds.copy()),
             "slots": torch.from_numpy(self._slots.copy()),
             "restarts": self._restarts,
-            "common_steps": int(getattr(self._env, "common_step_counter", 0)),
+            "common_steps": int(self._env.common_step_counter),
             "sums": self._rewards.sums.cpu(),
             "summed_steps": int(self._rewards.steps),
         }
 
     def load_state(self, saved: dict[str, Any]) -> None:
-        """See :meth:`VecEnv.load_state`: other episodes begin, spread over time as a training's first."""
-        self._seeds, self._slots = saved["seeds"].numpy().copy(), saved["slots"].numpy().copy()
+        """See :meth:`VecEnv.load_state`: other episodes begin, spread over time as a training's first.
+
+        Of a state of another number of environments, their seeds and slots do not count.
+        """
+        if len(saved["seeds"]) == self.num_envs:
+            self._seeds, self._slots = saved["seeds"].numpy().copy(), saved["slots"].numpy().copy()
         self._restarts = int(saved["restarts"]) + 1
         self._env.common_step_counter = saved["common_steps"]
         self._begin(stagger=True)

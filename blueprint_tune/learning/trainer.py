@@ -268,8 +268,11 @@ class Trainer:
             self._episodes.load_state_dict(own["episodes"])
             self._observations = own["observations"].to(self._env.device)
             self._go_on()
-        else:
+        elif self._env.keeps_episodes:
             self._restart_episodes()
+        else:  # where episodes begin anew in any case, the rest of the state holds for any number of them
+            self._env.load_state(own["env"])
+            self._go_on()
         self._selection.load_state_dict(saved["selection"])
         self.env_steps, self.updates = (int(v) for v in saved["counters"])
 

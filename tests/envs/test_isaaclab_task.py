@@ -146,6 +146,40 @@ def test_a_state_that_cannot_be_restored_begins_new_episodes(new_task: Make) -> 
     assert not torch.equal(env.observations, first), "the next evaluation is followed by other episodes"
 
 
+def test_evaluations_do_not_move_a_tasks_curriculum_on(new_task: Make) -> None:
+    """Isaac Lab's curricula ask, in each reset, whether the counter of steps is beyond a threshold."""
+    env = new_task(REACH)
+    assert env._env.common_step_counter == 0, "nor does it count how its signals were tried"
+    begin(env, stagger=True)
+    for _ in range(3):
+        env.step(torch.zeros(8, 2))
+    for _ in range(2):
+        begin(env, seed=9)
+        assert env._env.common_step_counter == 3
+        for _ in range(5):
+            env.step(torch.zeros(8, 2))
+    begin(env, stagger=True)
+
+
+def test_a_checkpoint_of_fewer_environments_keeps_the_place_in_the_curriculum(
+    new_task: Make, tmp_path: Path
+) -> None:
+    def trainer(num_envs: int) -> Trainer:
+        env = new_task(REACH, num_envs=num_envs)
+        sizes = ["agent.rollouts=8", "agent.mini_batches=1"]
+        words = ["backend=isaaclab_task", f"backend.task={REACH}", "preset=smoke", *sizes]
+        return Trainer(env, compose([*words, f"backend.num_envs={num_envs}"]), tmp_path)
+
+    first = trainer(4)
+    first._update()
+    assert first._env._env.common_step_counter == 8
+    first.save(tmp_path / "checkpoint.pt")
+    second = trainer(6)
+    second.load(tmp_path / "checkpoint.pt")
+    assert second._env._env.common_step_counter == 8
+    assert second._observations.shape == (6, 4) and (second._env._env.episode_length_buf > 0).any()
+
+
 def test_reward_terms_are_summed_once_an_episode(new_task: Make) -> None:
     """Between resets the task goes on showing the log of the last one."""
     env = new_task(REACH)
