@@ -103,8 +103,9 @@ class IsaacLabTaskEnv(VecEnv):
         self._judge = make_judge(read_signal(cfg.backend.success or ""), env, name)
         self._restarts = 0
         self._put_back: int | None = None
-        self.reset(np.zeros(self.num_envs, dtype=np.int64), np.arange(self.num_envs))
+        self.reset(np.zeros(self.num_envs, dtype=np.int64), np.arange(self.num_envs), stagger=True)
         self.step(torch.zeros(self.num_envs, self.num_actions, device=self.device))  # a missing signal shows
+        env.common_step_counter = 0
         self.reset(self._seeds, self._slots)
 
     @property
@@ -121,13 +122,12 @@ class IsaacLabTaskEnv(VecEnv):
         content = self._seeds.tobytes() + self._slots.tobytes() + bytes(str(self._restarts), "ascii")
         self._count_on(stagger)
         with _plain_tensors():
-            found, extras = self._env.reset(seed=zlib.crc32(content) & 0x7FFFFFFF)
+            found, _ = self._env.reset(seed=zlib.crc32(content) & 0x7FFFFFFF)
             if not stagger:
                 self._env.episode_length_buf[:] = 0  # some direct tasks begin at a random time
             elif hasattr(self._env, "termination_manager"):  # some direct ones bear no reset of a part
                 self._spread()
             self.observations = found[GROUP].float().clone()
-            self._log = extras.get(LOG)
             self._steps = torch.zeros(self.num_envs, dtype=torch.int64, device=self.device)
             self._succeeded = torch.zeros(self.num_envs, dtype=torch.bool, device=self.device)
             self._judge.restart()
@@ -164,9 +164,7 @@ class IsaacLabTaskEnv(VecEnv):
         truncated = truncated.bool() & ~terminated
         ended = terminated | truncated
         self._steps += 1
-        log, self._log = self._log, extras.get(LOG)
-        fresh = self._log is not None and self._log is not log  # the task goes on showing its last one
-        self._succeeded |= self._judge.met(rewards, ended, extras, fresh)
+        self._succeeded |= self._judge.met(rewards, ended, extras)
         success = self._succeeded.clone()
         done, endless = torch.stack([ended.any(), (self._steps > self.max_episode_steps).any()]).tolist()
         self.history.record(observations, outputs, rewards, observations[:, :0])
@@ -178,8 +176,7 @@ class IsaacLabTaskEnv(VecEnv):
         terminal = observations
         if done:
             terminal = torch.where(ended.unsqueeze(1), before, observations)
-            if fresh:
-                self._rewards.add(self._log, ended, self._steps)
+            self._rewards.add(extras.get(LOG, {}), ended, self._steps)
             self._steps[ended], self._succeeded[ended] = 0, False
         return StepResult(observations, terminal, rewards, terminated, truncated, success, success, done)
 

@@ -216,6 +216,19 @@ def test_success_from_extras_is_each_environments_own(new_task: Make) -> None:
     assert env.reward_terms == () and env.observation_names == (("policy", 4),)
 
 
+def test_a_log_that_is_changed_in_place_tells_how_episodes_end(new_task: Make) -> None:
+    env = new_task(DIRECT, "backend.success=extras:log/near")
+    observations = begin(env)
+    for _ in range(env.max_episode_steps - 1):
+        pushes = towards_the_goal(observations)
+        pushes[4:] = -pushes[4:]
+        result = env.step(pushes)
+        observations = result.observations
+        assert result.done or not result.success_now.any(), "it is about ended episodes alone"
+    assert result.done and torch.equal(result.success, env._env.extras["log"]["near"] > 0.5)
+    assert result.success[:4].all() and not result.success[4:].any()
+
+
 def test_outputs_cover_the_range_of_actions_with_bounds(new_task: Make) -> None:
     env = new_task(DIRECT, "backend.success=extras:reached")
     begin(env)
@@ -251,6 +264,7 @@ def test_a_return_can_stand_for_success_at_an_episodes_end(new_task: Make) -> No
             "gives 1 there, not one for each of 8",
         ),
         (DIRECT, ("backend.success=extras:come",), SimulatorError, "there are reached, mean_distance"),
+        (LIFT, ("backend.success=extras:log/come",), SimulatorError, "no such entry; there are Episode_Reward/"),
         ("Isaac-Reach-Poin-v0", (), ConfigError, "is not registered. Did you mean 'Isaac-Reach-Point-v0'"),
         ("CartPole-v1", (), ConfigError, "is registered, but not as a task of Isaac Lab"),
         ("Isaac-Reach-Point-Apart-v0", (), ConfigError, "A policy here sees one vector"),
@@ -329,7 +343,7 @@ def test_it_trains_and_is_judged_where_the_task_lives(isaac_tasks: None, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("task", "success"), [(DIRECT, "extras:reached"), (LIFT, "return:1"), (DIRECT, "extras:log/reached")]
+    ("task", "success"), [(DIRECT, "extras:reached"), (LIFT, "return:1"), (DIRECT, "extras:log/near")]
 )
 def test_signals_are_read_where_the_task_lives(isaac_tasks: None, task: str, success: str) -> None:
     cfg = compose(["backend=isaaclab_task", f"backend.task={task}", f"backend.success={success}"])
