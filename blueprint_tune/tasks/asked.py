@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from blueprint_tune.config.backend_schema import BackendConfig
 from blueprint_tune.config.own_task import read_signal
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.errors import TaskPackageError
@@ -68,11 +69,16 @@ def with_env_package(cfg: ExperimentConfig, folder: Path) -> ExperimentConfig:
 
 def with_installed(cfg: ExperimentConfig, folder: Path) -> ExperimentConfig:
     """The same as far as it was installed there before: where it came from may be gone."""
-    place, backend = folder.absolute() / ENV_FOLDER, cfg.backend
-    there = installed(place) if backend.env_package is not None and backend.env_path is None else None
-    if there is None or there[0] != backend.env_package:
+    if _holds(cfg.backend) is not None:
         return cfg
-    return replace(cfg, backend=replace(backend, env_path=str(place)))
+    here = replace(cfg.backend, env_path=str(folder.absolute() / ENV_FOLDER))
+    return replace(cfg, backend=here if _holds(here) is not None else replace(here, env_path=None))
+
+
+def _holds(backend: BackendConfig) -> str | None:
+    """Digest of what is installed in ``env_path``, if it is ``env_package``: another may have been asked for."""
+    there = installed(Path(backend.env_path)) if backend.env_path is not None else None
+    return there[1] if there is not None and there[0] == backend.env_package else None
 
 
 def _env_digest(cfg: ExperimentConfig) -> str | None:
@@ -80,8 +86,7 @@ def _env_digest(cfg: ExperimentConfig) -> str | None:
     backend = cfg.backend
     if backend.env_package is None:
         return None
-    there = installed(Path(backend.env_path)) if backend.env_path else None
-    return there[1] if there else read_env_package(backend.env_package, cfg.storage.endpoint).digest
+    return _holds(backend) or read_env_package(backend.env_package, cfg.storage.endpoint).digest
 
 
 def _own(cfg: ExperimentConfig) -> Asked:
