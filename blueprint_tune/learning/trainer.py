@@ -116,7 +116,8 @@ class Trainer:
         metrics |= self._selection.evaluate(
             self._env, self.agent.mean_actions, self.env_steps, trained_s, self.finished
         )
-        self._go_on()
+        if metrics["eval/at_env_steps"] == self.env_steps:  # one was played
+            self._go_on()
         steps = self.env_steps - first_steps
         metrics |= {
             "env_steps": self.env_steps,

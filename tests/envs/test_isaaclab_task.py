@@ -14,7 +14,9 @@ from torch import Tensor
 from blueprint_tune.config.compose import compose
 from blueprint_tune.envs.isaaclab_task import IsaacLabTaskEnv
 from blueprint_tune.errors import ConfigError, SimulatorError
+from blueprint_tune.evaluating.needs import bundle_needs, check_fits, config_needs
 from blueprint_tune.evaluation.benchmark import run_benchmark
+from blueprint_tune.export.contract import PolicyFacts, contract
 from blueprint_tune.learning.trainer import Trainer
 from blueprint_tune.simulators.isaaclab.tasks import registered_env
 from tests.elsewhere import DEVICE, Elsewhere
@@ -240,6 +242,24 @@ def test_outputs_cover_the_range_of_actions_with_bounds(new_task: Make) -> None:
     assert torch.equal(scaled._env.action_manager.action[0], torch.tensor([3.0, -1.5]))
 
 
+def test_a_policy_whose_outputs_meant_something_else_is_refused(new_task: Make) -> None:
+    env = new_task(REACH, "backend.action_scale=2")
+    cfg = compose(["backend=isaaclab_task", f"backend.task={REACH}", "backend.action_scale=2"])
+    facts = PolicyFacts(
+        "p", "p", env.describe_observations(), env.action_names, (), None, {}, env.control_dt_s,
+        1, 1, 1.0, None, "0", "1", env.facts.action_ranges,
+    )  # fmt: skip
+    said, file = contract(cfg, facts, None), Path("policy_config.json")
+    check_fits(file, bundle_needs(file, said), cfg, env)
+    check_fits(file, config_needs(cfg), cfg, env)
+    other = new_task(REACH)
+    with pytest.raises(ConfigError, match=r"action 'push_0'\.scale: 2\.0 there, 1\.0 here"):
+        check_fits(file, bundle_needs(file, said), cfg, other)
+    one = replace(cfg, backend=replace(cfg.backend, action_scale=1.0))
+    with pytest.raises(ConfigError, match=r"controller\.action_scale: 2\.0 there, 1\.0 here"):
+        check_fits(file, config_needs(cfg), one, other)
+
+
 def test_a_return_can_stand_for_success_at_an_episodes_end(new_task: Make) -> None:
     env = new_task(LIFT, "backend.success=return:2.5")
     observations = begin(env)
@@ -324,6 +344,21 @@ def test_training_and_evaluation_may_take_turns(new_task: Make) -> None:
         begin(env)
         env.step(torch.zeros(8, 2))
         env.load_state(saved)
+
+
+def test_a_report_without_an_evaluation_leaves_the_running_episodes_alone(
+    new_task: Make, tmp_path: Path
+) -> None:
+    env = new_task(REACH, num_envs=4)
+    budget = ["budget.env_steps=640", "budget.report_env_steps=64", "budget.first_rung_env_steps=64"]
+    share = ["evaluation.selection.episodes=4", "evaluation.selection.max_time_fraction=0.01"]
+    words = ["backend=isaaclab_task", f"backend.task={REACH}", "preset=smoke", "backend.num_envs=4", *share]
+    cfg = compose([*words, *budget, "agent.rollouts=8", "agent.mini_batches=1"])
+    trainer = Trainer(env, cfg, tmp_path)
+    assert trainer.train_until_report()["eval/at_env_steps"] == 32
+    assert trainer._episodes.state_dict()["lengths"].sum() == 0, "new ones have begun"
+    assert trainer.train_until_report()["eval/at_env_steps"] == 32
+    assert torch.equal(trainer._episodes.state_dict()["lengths"].long(), env._steps) and env._steps.any()
 
 
 def test_it_trains_and_is_judged_where_the_task_lives(isaac_tasks: None, tmp_path: Path) -> None:
