@@ -60,7 +60,7 @@ def make_isaaclab_task(cfg: ExperimentConfig, ranks: int = 1) -> IsaacLabTaskEnv
         return _behind_the_seam(env_of(lambda: package_env_cfg(folder), *sizes), cfg, ranks)
     except BlueprintTuneError:
         raise
-    except Exception as error:  # whatever the package's code raises
+    except (Exception, SystemExit) as error:  # whatever the package's code raises
         raise does_not_run(folder, error) from error
 
 
