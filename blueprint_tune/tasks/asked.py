@@ -55,15 +55,23 @@ def inexact(cfg: ExperimentConfig) -> tuple[str, ...]:
     )
 
 
-def with_env_package(cfg: ExperimentConfig, folder: Path) -> ExperimentConfig:
+def with_env_package(cfg: ExperimentConfig, folder: Path, digest: str | None = None) -> ExperimentConfig:
     """``cfg`` with ``backend.env_package`` installed in a folder below ``folder``, where that is asked for.
 
-    Raises TaskPackageError where it cannot be installed, StorageError where it cannot be fetched.
+    ``digest``: of the task, as it was asked for before; None: whatever the package is by now.
+    Raises TaskPackageError where it cannot be installed or has changed, StorageError where it cannot be
+    fetched.
     """
     found = with_installed(cfg, folder)
     if found.backend.env_package is None or found.backend.env_path is not None:
         return found
-    install(read_env_package(found.backend.env_package, cfg.storage.endpoint), folder.absolute() / ENV_FOLDER)
+    package = read_env_package(found.backend.env_package, cfg.storage.endpoint)
+    if digest is not None and _own_digest(cfg, package.digest) != digest:
+        raise TaskPackageError(
+            f"backend.env_package={package.place} has changed since the experiment in {folder} was started"
+            " with it. Put the old one back, or start a new experiment."
+        )
+    install(package, folder.absolute() / ENV_FOLDER)
     return with_installed(cfg, folder)
 
 
@@ -76,7 +84,7 @@ def with_installed(cfg: ExperimentConfig, folder: Path) -> ExperimentConfig:
 
 
 def _holds(backend: BackendConfig) -> str | None:
-    """Digest of what is installed in ``env_path``, if it is ``env_package``: another may have been asked for."""
+    """Digest of what is installed in ``env_path``, if it is ``env_package``: another may be asked for."""
     there = installed(Path(backend.env_path)) if backend.env_path is not None else None
     return there[1] if there is not None and there[0] == backend.env_package else None
 
@@ -91,13 +99,18 @@ def _env_digest(cfg: ExperimentConfig) -> str | None:
 
 def _own(cfg: ExperimentConfig) -> Asked:
     package = _env_digest(cfg)
+    notes = (*cfg.scene.adaptations, *_own_notes(cfg, package), *inexact(cfg))
+    return Asked(_own_digest(cfg, package), notes)
+
+
+def _own_digest(cfg: ExperimentConfig, package: str | None) -> str:
+    """Of the task's name and the code that is named with it; ``package``: digest of ``env_package``."""
     parts = {
         "task": cfg.backend.task,
         "env_package": package,
         "package": cfg.scene.package and _code_digest(Path(cfg.scene.package)),
     }
-    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-    return Asked(digest, (*cfg.scene.adaptations, *_own_notes(cfg, package), *inexact(cfg)))
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def _own_notes(cfg: ExperimentConfig, package: str | None) -> Iterator[str]:
