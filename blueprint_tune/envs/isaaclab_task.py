@@ -136,7 +136,7 @@ class IsaacLabTaskEnv(VecEnv):
         return self.observations
 
     def _count_on(self, training: bool) -> None:
-        """Steps of an evaluation do not move the task's curriculum on: its counter is put back before each."""
+        """Evaluations do not move the task's curriculum on: its counter is put back before each."""
         if training:
             self._put_back = None
             return

@@ -32,7 +32,8 @@ class Needs:
         job, scene, policy, robot: names. observations: name -> size, in order; None where a size is not
             known, None altogether where a task of its own decides.
         meanings: name -> what its numbers are: term, scale, parameters, and frame where known.
-        actions: names; None = not known. effects: name -> scale and meaning, where known. control_hz: actions a second; None = not known.
+        actions: names; None = not known. effects: name -> scale and meaning, where known.
+        control_hz: actions a second; None = not known.
         controller: what turns actions into joint targets, in numbers.
     """
 

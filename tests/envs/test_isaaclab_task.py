@@ -284,7 +284,12 @@ def test_a_return_can_stand_for_success_at_an_episodes_end(new_task: Make) -> No
             "gives 1 there, not one for each of 8",
         ),
         (DIRECT, ("backend.success=extras:come",), SimulatorError, "there are reached, mean_distance"),
-        (LIFT, ("backend.success=extras:log/come",), SimulatorError, "no such entry; there are Episode_Reward/"),
+        (
+            LIFT,
+            ("backend.success=extras:log/come",),
+            SimulatorError,
+            "no such entry; there are Episode_Reward/",
+        ),
         ("Isaac-Reach-Poin-v0", (), ConfigError, "is not registered. Did you mean 'Isaac-Reach-Point-v0'"),
         ("CartPole-v1", (), ConfigError, "is registered, but not as a task of Isaac Lab"),
         ("Isaac-Reach-Point-Apart-v0", (), ConfigError, "A policy here sees one vector"),

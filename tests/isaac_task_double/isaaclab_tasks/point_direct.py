@@ -54,7 +54,9 @@ class DirectReach(DirectRLEnv):
     def _get_dones(self):
         self.extras["reached"] = self._distance() < 0.15
         self.extras["mean_distance"] = self._distance().mean()
-        self.extras.setdefault("log", {})["near"] = self.extras["reached"].float()  # one log, changed in place
+        self.extras.setdefault("log", {})["near"] = self.extras[
+            "reached"
+        ].float()  # one log, changed in place
         return torch.zeros_like(self.reset_terminated), self.episode_length_buf >= self.max_episode_length - 1
 
     def _reset_idx(self, env_ids):
