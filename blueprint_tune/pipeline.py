@@ -164,7 +164,7 @@ def _carry_on(
         open_root(cfg.storage).check()  # before hours are spent on what nobody will get
     if cfg.backend.env_package is not None:
         progress.stage("installing the environment package")
-        cfg = with_env_package(cfg, folder.path)
+        cfg = with_env_package(cfg, folder.path, task.digest)
     progress.stage("starting Ray")
     from blueprint_tune.tuning.experiment import run_search
 

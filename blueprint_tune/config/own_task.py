@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
@@ -50,7 +51,10 @@ def read_signal(text: str) -> Signal:
     found = next((known for known in get_args(Kind) if known == kind), None)
     if found is None or not name:
         raise ValueError(text)
-    return Signal(found, name, float(name) if found == "return" else 0.0)
+    at_least = float(name) if found == "return" else 0.0
+    if not math.isfinite(at_least):
+        raise ValueError(text)
+    return Signal(found, name, at_least)
 
 
 def own_task_problems(cfg: ExperimentConfig) -> list[str]:

@@ -60,7 +60,7 @@ def make_isaaclab_task(cfg: ExperimentConfig, ranks: int = 1) -> IsaacLabTaskEnv
         return _behind_the_seam(env_of(lambda: package_env_cfg(folder), *sizes), cfg, ranks)
     except BlueprintTuneError:
         raise
-    except Exception as error:  # whatever the package's code raises
+    except (Exception, SystemExit) as error:  # whatever the package's code raises
         raise does_not_run(folder, error) from error
 
 
@@ -102,8 +102,10 @@ class IsaacLabTaskEnv(VecEnv):
         self.reward_terms = self._rewards.terms
         self._judge = make_judge(read_signal(cfg.backend.success or ""), env, name)
         self._restarts = 0
-        self.reset(np.zeros(self.num_envs, dtype=np.int64), np.arange(self.num_envs))
+        self._put_back: int | None = None
+        self.reset(np.zeros(self.num_envs, dtype=np.int64), np.arange(self.num_envs), stagger=True)
         self.step(torch.zeros(self.num_envs, self.num_actions, device=self.device))  # a missing signal shows
+        env.common_step_counter = 0
         self.reset(self._seeds, self._slots)
 
     @property
@@ -118,22 +120,35 @@ class IsaacLabTaskEnv(VecEnv):
 
     def _begin(self, stagger: bool) -> Tensor:
         content = self._seeds.tobytes() + self._slots.tobytes() + bytes(str(self._restarts), "ascii")
+        self._count_on(stagger)
         with _plain_tensors():
-            found, extras = self._env.reset(seed=zlib.crc32(content) & 0x7FFFFFFF)
-            if stagger:
-                group = torch.as_tensor(self._slots % STAGGER_GROUPS, device=self.device)
-                limit = 1 + group * self.max_episode_steps // STAGGER_GROUPS
-                self._env.episode_length_buf[:] = (self.max_episode_steps - limit).to(
-                    self._env.episode_length_buf
-                )
+            found, _ = self._env.reset(seed=zlib.crc32(content) & 0x7FFFFFFF)
+            if not stagger:
+                self._env.episode_length_buf[:] = 0  # some direct tasks begin at a random time
+            elif hasattr(self._env, "termination_manager"):  # some direct ones bear no reset of a part
+                self._spread()
             self.observations = found[GROUP].float().clone()
-            self._log = extras.get(LOG)
             self._steps = torch.zeros(self.num_envs, dtype=torch.int64, device=self.device)
             self._succeeded = torch.zeros(self.num_envs, dtype=torch.bool, device=self.device)
             self._judge.restart()
             self._rewards.clear()
         self.history = History()
         return self.observations
+
+    def _count_on(self, training: bool) -> None:
+        """Evaluations do not move the task's curriculum on: its counter is put back before each."""
+        if training:
+            self._put_back = None
+            return
+        if self._put_back is None:
+            self._put_back = int(self._env.common_step_counter)
+        self._env.common_step_counter = self._put_back
+
+    def _spread(self) -> None:
+        group = torch.as_tensor(self._slots % STAGGER_GROUPS, device=self.device)
+        left = 1 + group * self.max_episode_steps // STAGGER_GROUPS
+        buffer = self._env.episode_length_buf
+        buffer[:] = (self.max_episode_steps - left).to(buffer)
 
     def step(self, actions: Tensor) -> StepResult:
         """See :meth:`VecEnv.step`."""
@@ -149,9 +164,7 @@ class IsaacLabTaskEnv(VecEnv):
         truncated = truncated.bool() & ~terminated
         ended = terminated | truncated
         self._steps += 1
-        log, self._log = self._log, extras.get(LOG)
-        fresh = self._log is not None and self._log is not log  # the task goes on showing its last one
-        self._succeeded |= self._judge.met(rewards, ended, extras, fresh)
+        self._succeeded |= self._judge.met(rewards, ended, extras)
         success = self._succeeded.clone()
         done, endless = torch.stack([ended.any(), (self._steps > self.max_episode_steps).any()]).tolist()
         self.history.record(observations, outputs, rewards, observations[:, :0])
@@ -163,8 +176,7 @@ class IsaacLabTaskEnv(VecEnv):
         terminal = observations
         if done:
             terminal = torch.where(ended.unsqueeze(1), before, observations)
-            if fresh:
-                self._rewards.add(self._log, ended, self._steps)
+            self._rewards.add(extras.get(LOG, {}), ended, self._steps)
             self._steps[ended], self._succeeded[ended] = 0, False
         return StepResult(observations, terminal, rewards, terminated, truncated, success, success, done)
 
@@ -193,14 +205,18 @@ class IsaacLabTaskEnv(VecEnv):
             "seeds": torch.from_numpy(self._seeds.copy()),
             "slots": torch.from_numpy(self._slots.copy()),
             "restarts": self._restarts,
-            "common_steps": int(getattr(self._env, "common_step_counter", 0)),
+            "common_steps": int(self._env.common_step_counter),
             "sums": self._rewards.sums.cpu(),
             "summed_steps": int(self._rewards.steps),
         }
 
     def load_state(self, saved: dict[str, Any]) -> None:
-        """See :meth:`VecEnv.load_state`: other episodes begin, spread over time as a training's first."""
-        self._seeds, self._slots = saved["seeds"].numpy().copy(), saved["slots"].numpy().copy()
+        """See :meth:`VecEnv.load_state`: other episodes begin, spread over time as a training's first.
+
+        Of a state of another number of environments, their seeds and slots do not count.
+        """
+        if len(saved["seeds"]) == self.num_envs:
+            self._seeds, self._slots = saved["seeds"].numpy().copy(), saved["slots"].numpy().copy()
         self._restarts = int(saved["restarts"]) + 1
         self._env.common_step_counter = saved["common_steps"]
         self._begin(stagger=True)

@@ -46,11 +46,11 @@ def import_tasks(env_path: str | None, modules: Sequence[str]) -> None:
                     else ""
                 )
             ) from error
-        except Exception as error:  # whatever the module does
+        except (Exception, SystemExit) as error:  # whatever the module does
             raise TaskPackageError(_failed(name, error)) from error
 
 
-def _failed(name: str, error: Exception) -> str:
+def _failed(name: str, error: BaseException) -> str:
     return f"importing '{name}', which registers tasks, failed: {said_by(error)}"
 
 
@@ -100,7 +100,7 @@ def _load(folder: Path, module: str) -> Any:
     return importlib.import_module(f"{_PACKAGE}.{module}")
 
 
-def does_not_run(folder: Path, error: Exception) -> TaskPackageError:
+def does_not_run(folder: Path, error: BaseException) -> TaskPackageError:
     """What to tell of a package whose environment cannot be built: the error, and what reading shows."""
     findings = [finding for finding in isaac_findings(read_package(folder)) if finding.level == "adapted"]
     lines = [f"  - {finding.place} {finding.what}: {finding.runs}" for finding in findings[:_SHOWN]]

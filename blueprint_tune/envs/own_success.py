@@ -20,8 +20,8 @@ class Judge(ABC):
     """Tells after each step which environments meet the criterion."""
 
     @abstractmethod
-    def met(self, rewards: Tensor, ended: Tensor, extras: Mapping[str, Any], fresh_log: bool) -> Tensor:
-        """(N,) bool. ``rewards``, ``ended``: (N,) of the step. ``fresh_log``: its log was written in it."""
+    def met(self, rewards: Tensor, ended: Tensor, extras: Mapping[str, Any]) -> Tensor:
+        """(N,) bool. ``rewards``, ``ended``: (N,) of the step."""
 
     def restart(self) -> None:  # noqa: B027  most have nothing to forget
         """All episodes begin anew."""
@@ -48,7 +48,7 @@ class _Termination(Judge):
     def __init__(self, env: Any, term: str) -> None:
         self._env, self._term = env, term
 
-    def met(self, rewards: Tensor, ended: Tensor, extras: Mapping[str, Any], fresh_log: bool) -> Tensor:
+    def met(self, rewards: Tensor, ended: Tensor, extras: Mapping[str, Any]) -> Tensor:
         """See :meth:`Judge.met`."""
         found: Tensor = self._env.termination_manager.get_term(self._term)
         return found.bool()
@@ -60,10 +60,10 @@ class _Extras(Judge):
     def __init__(self, entry: str, name: str) -> None:
         self._path, self._name = tuple(entry.split("/", 1)) if entry.startswith(f"{LOG}/") else (entry,), name
 
-    def met(self, rewards: Tensor, ended: Tensor, extras: Mapping[str, Any], fresh_log: bool) -> Tensor:
+    def met(self, rewards: Tensor, ended: Tensor, extras: Mapping[str, Any]) -> Tensor:
         """See :meth:`Judge.met`."""
         logged = self._path[0] == LOG
-        if logged and not fresh_log:
+        if logged and not ended.any():  # a log is written, anew or in place, when episodes end
             return torch.zeros_like(ended)
         found: Any = extras
         for key in self._path:
@@ -92,7 +92,7 @@ class _Return(Judge):
         self._at_least = at_least
         self._earned: Tensor | None = None
 
-    def met(self, rewards: Tensor, ended: Tensor, extras: Mapping[str, Any], fresh_log: bool) -> Tensor:
+    def met(self, rewards: Tensor, ended: Tensor, extras: Mapping[str, Any]) -> Tensor:
         """See :meth:`Judge.met`: only at an episode's end."""
         earned = rewards if self._earned is None else self._earned + rewards
         self._earned = torch.where(ended, torch.zeros_like(earned), earned)

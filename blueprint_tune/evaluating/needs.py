@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _MEANING = ("term", "scale", "frame", "parameters")
 """What a contract says of an observation that a policy was trained with."""
+_OF_AN_ACTION = ("scale", "meaning")
+"""What a contract says of an action of a task with an environment of its own."""
 _OF_THE_ROBOT = ("lower", "upper")
 """Numbers of a controller that are the robot's, whatever the policy."""
 
@@ -30,7 +32,8 @@ class Needs:
         job, scene, policy, robot: names. observations: name -> size, in order; None where a size is not
             known, None altogether where a task of its own decides.
         meanings: name -> what its numbers are: term, scale, parameters, and frame where known.
-        actions: names; None = not known. control_hz: actions a second; None = not known.
+        actions: names; None = not known. effects: name -> scale and meaning, where known.
+        control_hz: actions a second; None = not known.
         controller: what turns actions into joint targets, in numbers.
     """
 
@@ -41,6 +44,7 @@ class Needs:
     observations: Mapping[str, int | None] | None
     meanings: Mapping[str, Mapping[str, Any]]
     actions: tuple[str, ...] | None
+    effects: Mapping[str, Mapping[str, Any]]
     control_hz: float | None
     controller: Mapping[str, Any]
 
@@ -61,6 +65,7 @@ def config_needs(cfg: ExperimentConfig) -> Needs:
             for name, entry in cfg.policy.observations.items()
         },
         actions=None,
+        effects={},
         control_hz=None if cfg.backend.own_task else 1.0 / step_s,
         controller=_controller(cfg),
     )
@@ -78,7 +83,7 @@ def _controller(cfg: ExperimentConfig) -> dict[str, Any]:
     from blueprint_tune.export.onnx import joint_numbers
 
     if cfg.backend.own_task:
-        return {}
+        return {"action_scale": cfg.backend.action_scale}
     return controller(cfg.policy.actions, cfg.robot, ()) or joint_numbers(cfg.policy.actions, cfg.robot)
 
 
@@ -96,6 +101,10 @@ def bundle_needs(file: Path, config: Mapping[str, Any]) -> Needs:
             robot=_text(config, "robot"),
             observations={part["name"]: int(part["shape"][0]) for part in config["observations"]},
             actions=tuple(action["name"] for action in config["actions"]),
+            effects={
+                action["name"]: {key: action[key] for key in _OF_AN_ACTION if key in action}
+                for action in config["actions"]
+            },
             control_hz=float(config["control_hz"]),
             meanings={
                 part["name"]: _meaning({key: part[key] for key in _MEANING})
@@ -151,8 +160,18 @@ def _differences(needs: Needs, cfg: ExperimentConfig, env: VecEnv) -> Iterator[s
         here_too = _meaning({key: getattr(part, key) for key in _MEANING})
         if part.name in needs.meanings:
             yield from _changed(f"observation '{part.name}'", needs.meanings[part.name], here_too)
+    yield from _effects(needs.effects, env)
     if needs.controller:
         yield from _changed("controller", needs.controller, _controller(cfg))
+
+
+def _effects(theirs: Mapping[str, Mapping[str, Any]], env: VecEnv) -> Iterator[str]:
+    """What actions do otherwise to a task of its own; those of this program are told by the controller."""
+    from blueprint_tune.export.contract import own_action
+
+    for name, range_ in zip(env.action_names, env.facts.action_ranges):
+        if name in theirs:
+            yield from _changed(f"action '{name}'", theirs[name], own_action(name, *range_))
 
 
 def _changed(what: str, theirs: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[str]:

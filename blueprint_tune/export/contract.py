@@ -82,7 +82,7 @@ def contract(cfg: ExperimentConfig, facts: PolicyFacts, joints: JointTargets | N
         "control_hz": 1.0 / facts.control_dt_s,
         "observations": [_observation(part) for part in facts.observations],
         "actions": [
-            _own_action(name, *range_) for name, range_ in zip(facts.action_names, facts.action_ranges)
+            own_action(name, *range_) for name, range_ in zip(facts.action_names, facts.action_ranges)
         ]
         or [_action(name, cfg, facts.joints) for name in facts.action_names],
         "joints": [asdict(joint) for joint in facts.joints],
@@ -215,7 +215,7 @@ def _observation(part: ObservationPart) -> dict[str, Any]:
     }
 
 
-def _own_action(name: str, lower: float, upper: float) -> dict[str, Any]:
+def own_action(name: str, lower: float, upper: float) -> dict[str, Any]:
     """An output that a task with an environment of its own takes."""
     return {
         "name": name,

@@ -116,7 +116,8 @@ class Trainer:
         metrics |= self._selection.evaluate(
             self._env, self.agent.mean_actions, self.env_steps, trained_s, self.finished
         )
-        self._go_on()
+        if metrics["eval/at_env_steps"] == self.env_steps:  # one was played
+            self._go_on()
         steps = self.env_steps - first_steps
         metrics |= {
             "env_steps": self.env_steps,
@@ -268,8 +269,11 @@ class Trainer:
             self._episodes.load_state_dict(own["episodes"])
             self._observations = own["observations"].to(self._env.device)
             self._go_on()
-        else:
+        elif self._env.keeps_episodes:
             self._restart_episodes()
+        else:  # where episodes begin anew in any case, the rest of the state holds for any number of them
+            self._env.load_state(own["env"])
+            self._go_on()
         self._selection.load_state_dict(saved["selection"])
         self.env_steps, self.updates = (int(v) for v in saved["counters"])
 

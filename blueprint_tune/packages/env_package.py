@@ -5,12 +5,15 @@ Nothing of it runs in this process. An archive is unpacked here, member by membe
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
 import os
 import re
 import shutil
+import signal
+import stat
 import subprocess
 import sys
 import tarfile
@@ -18,6 +21,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -32,6 +36,9 @@ MAX_FILES, MAX_BYTES = 20_000, 2**30
 RECORD = "installed.json"
 LOG = "pip.log"
 _KINDS = (".whl", ".tar.gz", ".tgz")
+_NO_FILE = "a device or pipe"
+_HEADERS = 2**12
+"""Bytes that a member of an archive may take beside its content, on average."""
 _PIP_S = 900.0
 _TOLD = 12
 """Last lines of pip's that a message repeats."""
@@ -59,17 +66,25 @@ def read_env_package(place: str, endpoint: str | None = None) -> EnvPackage:
     """
     if is_uri(place):
         return _from_bucket(place, endpoint)
-    path = Path(place).expanduser()
-    if path.is_dir():
-        _check_project(path, place)
-        return EnvPackage(place, path.name, _folder_digest(path), None)
-    _check_kind(place)
-    try:
+    with _told(place):
+        path = Path(place).expanduser()
+        if path.is_dir():
+            _check_project(path, place)
+            return EnvPackage(place, path.name, _folder_digest(path, place), None)
+        _check_kind(place)
         if path.stat().st_size > MAX_BYTES:
             raise TaskPackageError(_too_large(place))
         return _archive(place, path.read_bytes())
-    except OSError as error:
-        raise TaskPackageError(f"backend.env_package={place}: {error.strerror or error}.") from error
+
+
+@contextmanager
+def _told(place: str) -> Iterator[None]:
+    """What cannot be read, or a ``~`` of nobody, is a user's error."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        said = f"{error.strerror}: {error.filename}" if isinstance(error, OSError) else str(error)
+        raise TaskPackageError(f"backend.env_package={place}: {said}.") from error
 
 
 @lru_cache(maxsize=4)
@@ -101,24 +116,36 @@ def _too_large(place: str) -> str:
     return f"backend.env_package={place}: larger than {MAX_BYTES // 2**20} MB. Leave out what no task needs."
 
 
-def _folder_digest(folder: Path) -> str:
+def _folder_digest(folder: Path, place: str) -> str:
     digest = hashlib.sha256()
-    for file in sorted(_sources(folder)):
+    for file in sorted(_sources(folder, place)):
         digest.update(
             str(file.relative_to(folder)).encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest()
         )
     return digest.hexdigest()[:12]
 
 
-def _sources(folder: Path) -> Iterator[Path]:
-    """The files that an installation is made of."""
-    for root, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not _is_leftover(name)]
-        yield from (Path(root, name) for name in files if not name.endswith(".pyc"))
+def _sources(folder: Path, place: str) -> Iterator[Path]:
+    """The files that an installation is made of. Raises TaskPackageError for what an archive may not hold."""
+    for root, folders, files in os.walk(folder, onerror=_raise):
+        here = Path(root)
+        folders[:] = [name for name in folders if not _is_leftover(name, here == folder)]
+        for name in (*folders, *files):
+            mode = (here / name).lstat().st_mode
+            if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+                what = f"a link to '{os.readlink(here / name)[:80]}'" if stat.S_ISLNK(mode) else _NO_FILE
+                raise _refused(place, str((here / name).relative_to(folder)), what)
+        yield from (here / name for name in files if not name.endswith(".pyc"))
 
 
-def _is_leftover(name: str) -> bool:
-    return name in (".git", "__pycache__", "build", "dist", ".venv") or name.endswith(".egg-info")
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _is_leftover(name: str, top: bool) -> bool:
+    """What builds and tools leave; further down, ``build`` and ``dist`` may be packages."""
+    kept_apart = (".git", "__pycache__", ".venv", *(("build", "dist") if top else ()))
+    return name in kept_apart or name.endswith(".egg-info")
 
 
 def installed(folder: Path) -> tuple[str, str] | None:
@@ -157,10 +184,8 @@ def install(package: EnvPackage, folder: Path) -> None:
 def _unpacked(package: EnvPackage, source: Path) -> Path:
     """What pip is given: a wheel, or a copy of the project's folder, because builds leave files in it."""
     if package.content is None:
-        origin = Path(package.place).expanduser()
-        shutil.copytree(
-            origin, source, symlinks=True, ignore=lambda _, names: set(filter(_is_leftover, names))
-        )
+        with _told(package.place):
+            _copy(package, Path(package.place).expanduser(), source)
         return source
     source.mkdir()
     if package.name.endswith(".whl"):
@@ -174,6 +199,18 @@ def _unpacked(package: EnvPackage, source: Path) -> Path:
     return root
 
 
+def _copy(package: EnvPackage, origin: Path, target: Path) -> None:
+    for file in _sources(origin, package.place):
+        place = target / file.relative_to(origin)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(file, place)
+    if _folder_digest(target, package.place) != package.digest:
+        raise TaskPackageError(
+            f"backend.env_package={package.place} changed while it was copied. Start again when nobody writes"
+            " to it."
+        )
+
+
 def _check_project(root: Path, place: str) -> None:
     if not (root / "pyproject.toml").is_file() and not (root / "setup.py").is_file():
         raise TaskPackageError(
@@ -185,22 +222,39 @@ def _check_project(root: Path, place: str) -> None:
 def _untar(package: EnvPackage, target: Path) -> None:
     assert package.content is not None
     try:
-        with tarfile.open(fileobj=io.BytesIO(package.content), mode="r:gz") as archive:
+        with tarfile.open(fileobj=_Unpacked(package), mode="r|") as archive:
             left = MAX_BYTES
             for number, member in enumerate(archive):
                 left -= max(member.size, 0)
                 _check_member(package, member.name, _oddity(member), number, left)
                 archive.extract(member, target, filter="data")
-    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
+    except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError, OverflowError) as error:
         raise TaskPackageError(
             f"backend.env_package={package.place}: cannot be unpacked: {error}."
         ) from error
 
 
+class _Unpacked(io.RawIOBase):
+    """What an archive unpacks to, read up to a bound: headers, too, may be a bomb."""
+
+    def __init__(self, package: EnvPackage) -> None:
+        assert package.content is not None
+        self._package, self._inner = package, gzip.GzipFile(fileobj=io.BytesIO(package.content))
+        self._left = MAX_BYTES + MAX_FILES * _HEADERS
+
+    def read(self, size: int = -1) -> bytes:
+        """Blocks of a fixed size, as tarfile asks for them when it reads a stream."""
+        found = self._inner.read(size)
+        self._left -= len(found)
+        if self._left < 0:
+            raise TaskPackageError(_too_large(self._package.place))
+        return found
+
+
 def _oddity(member: tarfile.TarInfo) -> str | None:
     if member.issym() or member.islnk():
         return f"a link to '{member.linkname[:80]}'"
-    return None if member.isfile() or member.isdir() else "a device or pipe"
+    return None if member.isfile() or member.isdir() else _NO_FILE
 
 
 def _check_wheel(package: EnvPackage) -> None:
@@ -211,7 +265,7 @@ def _check_wheel(package: EnvPackage) -> None:
             for number, member in enumerate(archive.infolist()):
                 left -= member.file_size
                 _check_member(package, member.filename, None, number, left)
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError) as error:
         raise TaskPackageError(f"backend.env_package={package.place}: is no wheel: {error}.") from error
 
 
@@ -226,10 +280,13 @@ def _check_member(package: EnvPackage, name: str, oddity: str | None, number: in
     elif number >= MAX_FILES or left < 0:
         wrong = f"beyond {MAX_FILES} files or {MAX_BYTES // 2**20} MB unpacked"
     if wrong:
-        raise TaskPackageError(
-            f"backend.env_package={package.place}: the member {name[:120]!r} is {wrong}."
-            " Nothing was installed."
-        )
+        raise _refused(package.place, name, wrong)
+
+
+def _refused(place: str, member: str, wrong: str) -> TaskPackageError:
+    return TaskPackageError(
+        f"backend.env_package={place}: the member {member[:120]!r} is {wrong}. Nothing was installed."
+    )
 
 
 def _pip(package: EnvPackage, source: Path, target: Path, log: Path) -> None:
@@ -243,22 +300,30 @@ def _pip(package: EnvPackage, source: Path, target: Path, log: Path) -> None:
         "--disable-pip-version-check",
     ]
     command += ["--no-compile", "--target", str(target), str(source)]
-    try:
-        done = subprocess.run(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=_PIP_S,
-            cwd=source.parent,
-        )
-        said, status = done.stdout, done.returncode
-    except subprocess.TimeoutExpired:
-        said, status = f"no end after {_PIP_S:g} s", 1
-    log.write_text(said)
+    said, status = _run(command, source.parent)
+    log.write_text(said, encoding="utf-8")
     if status:
         last = "\n".join(f"  {line}" for line in said.strip().splitlines()[-_TOLD:])
         raise TaskPackageError(
             f"backend.env_package={package.place}: pip could not install it. Its last lines (all are in"
             f" {log}):\n{last}"
         )
+
+
+def _run(command: list[str], folder: Path) -> tuple[str, int]:
+    """What it said and its exit status; its children end with it."""
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        cwd=folder,
+        start_new_session=True,  # a group of its own: the builds that it starts
+    ) as process:
+        try:
+            said, status = process.communicate(timeout=_PIP_S)[0], process.returncode
+        except BaseException as error:
+            os.killpg(process.pid, signal.SIGKILL)
+            if not isinstance(error, subprocess.TimeoutExpired):
+                raise
+            said, status = process.communicate()[0] + f"\nno end after {_PIP_S:g} s\n".encode(), 1
+    return said.decode(errors="replace"), status

@@ -84,6 +84,7 @@ def estimate(plan: Plan, measured: Sequence[Measured] = ()) -> Estimate:
     per_trial = cfg.budget.env_steps * forecast.expected_share(cfg)
     within_s = cfg.sweep.time_budget_s or math.inf
     begun = min(plan.num_trials, at_once + within_s * rate / per_trial)
+    episode_steps = measured[0].max_episode_steps if measured else None
     trained = begun * per_trial / rate
     longest = cfg.budget.env_steps / one
     selection = 1.0 + cfg.evaluation.selection.max_time_fraction / _EVALUATION_SPEED
@@ -94,7 +95,7 @@ def estimate(plan: Plan, measured: Sequence[Measured] = ()) -> Estimate:
         search_s=min(
             max(trained, longest) * selection + _first_and_last(cfg, plan, one, begun, measured), within_s
         ),
-        closing_s=forecast.closing_s(cfg, rate) + max(0.0, build_s - forecast.START_S),
+        closing_s=forecast.closing_s(cfg, rate, episode_steps) + max(0.0, build_s - forecast.START_S),
         memory_bytes=_memory(at_once, measured),
         memory_free_bytes=free_memory(),
         disk_bytes=_disk(plan, begun, measured),

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from blueprint_tune.config.backend_schema import BackendConfig
 from blueprint_tune.config.own_task import read_signal
 from blueprint_tune.config.schema import ExperimentConfig
 from blueprint_tune.errors import TaskPackageError
@@ -54,25 +55,38 @@ def inexact(cfg: ExperimentConfig) -> tuple[str, ...]:
     )
 
 
-def with_env_package(cfg: ExperimentConfig, folder: Path) -> ExperimentConfig:
+def with_env_package(cfg: ExperimentConfig, folder: Path, digest: str | None = None) -> ExperimentConfig:
     """``cfg`` with ``backend.env_package`` installed in a folder below ``folder``, where that is asked for.
 
-    Raises TaskPackageError where it cannot be installed, StorageError where it cannot be fetched.
+    ``digest``: of the task, as it was asked for before; None: whatever the package is by now.
+    Raises TaskPackageError where it cannot be installed or has changed, StorageError where it cannot be
+    fetched.
     """
     found = with_installed(cfg, folder)
     if found.backend.env_package is None or found.backend.env_path is not None:
         return found
-    install(read_env_package(found.backend.env_package, cfg.storage.endpoint), folder.absolute() / ENV_FOLDER)
+    package = read_env_package(found.backend.env_package, cfg.storage.endpoint)
+    if digest is not None and _own_digest(cfg, package.digest) != digest:
+        raise TaskPackageError(
+            f"backend.env_package={package.place} has changed since the experiment in {folder} was started"
+            " with it. Put the old one back, or start a new experiment."
+        )
+    install(package, folder.absolute() / ENV_FOLDER)
     return with_installed(cfg, folder)
 
 
 def with_installed(cfg: ExperimentConfig, folder: Path) -> ExperimentConfig:
     """The same as far as it was installed there before: where it came from may be gone."""
-    place, backend = folder.absolute() / ENV_FOLDER, cfg.backend
-    there = installed(place) if backend.env_package is not None and backend.env_path is None else None
-    if there is None or there[0] != backend.env_package:
+    if _holds(cfg.backend) is not None:
         return cfg
-    return replace(cfg, backend=replace(backend, env_path=str(place)))
+    here = replace(cfg.backend, env_path=str(folder.absolute() / ENV_FOLDER))
+    return replace(cfg, backend=here if _holds(here) is not None else replace(here, env_path=None))
+
+
+def _holds(backend: BackendConfig) -> str | None:
+    """Digest of what is installed in ``env_path``, if it is ``env_package``: another may be asked for."""
+    there = installed(Path(backend.env_path)) if backend.env_path is not None else None
+    return there[1] if there is not None and there[0] == backend.env_package else None
 
 
 def _env_digest(cfg: ExperimentConfig) -> str | None:
@@ -80,19 +94,23 @@ def _env_digest(cfg: ExperimentConfig) -> str | None:
     backend = cfg.backend
     if backend.env_package is None:
         return None
-    there = installed(Path(backend.env_path)) if backend.env_path else None
-    return there[1] if there else read_env_package(backend.env_package, cfg.storage.endpoint).digest
+    return _holds(backend) or read_env_package(backend.env_package, cfg.storage.endpoint).digest
 
 
 def _own(cfg: ExperimentConfig) -> Asked:
     package = _env_digest(cfg)
+    notes = (*cfg.scene.adaptations, *_own_notes(cfg, package), *inexact(cfg))
+    return Asked(_own_digest(cfg, package), notes)
+
+
+def _own_digest(cfg: ExperimentConfig, package: str | None) -> str:
+    """Of the task's name and the code that is named with it; ``package``: digest of ``env_package``."""
     parts = {
         "task": cfg.backend.task,
         "env_package": package,
         "package": cfg.scene.package and _code_digest(Path(cfg.scene.package)),
     }
-    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-    return Asked(digest, (*cfg.scene.adaptations, *_own_notes(cfg, package), *inexact(cfg)))
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def _own_notes(cfg: ExperimentConfig, package: str | None) -> Iterator[str]:

@@ -111,10 +111,16 @@ def rungs(cfg: ExperimentConfig) -> list[float]:
     return [grace * factor**k for k in range(1 + int(math.log(end / grace, factor) + 1e-9))]
 
 
-def benchmark_steps(cfg: ExperimentConfig) -> int:
-    """Env steps that the evaluation after the search takes."""
+def benchmark_steps(cfg: ExperimentConfig, episode_steps: int | None = None) -> int:
+    """Env steps that the evaluation after the search takes.
+
+    ``episode_steps``: of an episode, where it was measured. A task with an environment of its own does not
+    say before it runs, and nothing is expected of it then.
+    """
     evaluation, num_envs = cfg.evaluation, cfg.backend.num_envs
-    step_s = cfg.physics.dt_s * cfg.physics.substeps * cfg.policy.action_repeat
+    if episode_steps is None:
+        step_s = cfg.physics.dt_s * cfg.physics.substeps * cfg.policy.action_repeat
+        episode_steps = 0 if cfg.backend.own_task else max(1, round(cfg.policy.episode_s / step_s))
     runs = _BENCHMARK_RUNS if evaluation.baselines else _BENCHMARK_RUNS - 2
     passes = runs * _passes(len(evaluation.seeds) * evaluation.episodes_per_seed, num_envs)
     if (world := evaluation.robustness) != "off":
@@ -122,16 +128,18 @@ def benchmark_steps(cfg: ExperimentConfig) -> int:
         passes += rows * _passes(len(evaluation.seeds) * world.episodes_per_seed, num_envs)
     if (again := evaluation.reevaluation) != "off" and cfg.sweep.num_samples > 1:
         passes += min(again.trials, cfg.sweep.num_samples) * _passes(again.episodes, num_envs)
-    return passes * num_envs * max(1, round(cfg.policy.episode_s / step_s))
+    return passes * num_envs * episode_steps
 
 
 def _passes(episodes: int, num_envs: int) -> int:
     return -(-episodes // num_envs)
 
 
-def closing_s(cfg: ExperimentConfig, steps_per_s: float | None) -> float:
+def closing_s(cfg: ExperimentConfig, steps_per_s: float | None, episode_steps: int | None = None) -> float:
     """What the stages after the search are expected to take, after training at ``steps_per_s``."""
-    return CLOSING_S + benchmark_steps(cfg) / ((steps_per_s or FIRST_GUESS_STEPS_PER_S) * _EVALUATION_SPEED)
+    return CLOSING_S + benchmark_steps(cfg, episode_steps) / (
+        (steps_per_s or FIRST_GUESS_STEPS_PER_S) * _EVALUATION_SPEED
+    )
 
 
 def duration(seconds: float) -> str:

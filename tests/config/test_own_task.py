@@ -41,6 +41,8 @@ def test_a_namespace_is_no_part_of_the_scenes_id() -> None:
             "success=often: which episodes succeed. Give termination:<",
         ),
         ([*TASK, "backend.success=return:much"], "backend.success=return:much: which episodes"),
+        ([*TASK, "backend.success=return:nan"], "backend.success=return:nan: which episodes"),
+        ([*TASK, "backend.success=return:-inf"], "backend.success=return:-inf: which episodes"),
         ([*TASK, "backend.success=null"], "which episodes succeed. Give termination:<"),
         (
             [*TASK, "sweep.metric=train/return"],

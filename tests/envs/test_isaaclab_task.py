@@ -14,7 +14,9 @@ from torch import Tensor
 from blueprint_tune.config.compose import compose
 from blueprint_tune.envs.isaaclab_task import IsaacLabTaskEnv
 from blueprint_tune.errors import ConfigError, SimulatorError
+from blueprint_tune.evaluating.needs import bundle_needs, check_fits, config_needs
 from blueprint_tune.evaluation.benchmark import run_benchmark
+from blueprint_tune.export.contract import PolicyFacts, contract
 from blueprint_tune.learning.trainer import Trainer
 from blueprint_tune.simulators.isaaclab.tasks import registered_env
 from tests.elsewhere import DEVICE, Elsewhere
@@ -97,14 +99,31 @@ def test_equal_seeds_and_slots_start_alike_whatever_ran_before(new_task: Make) -
     assert not torch.equal(begin(new_task(REACH, num_envs=9))[:8], expected), "weaker than our own: docs"
 
 
+def ends_of_first_episodes(env: IsaacLabTaskEnv) -> list[int]:
+    ends = torch.zeros(env.num_envs, dtype=torch.int64)
+    for step in range(env.max_episode_steps):
+        result = env.step(torch.zeros(env.num_envs, env.num_actions))
+        ends[result.truncated & (ends == 0)] = step + 1
+    return ends.tolist()
+
+
 def test_first_episodes_are_spread_over_time_in_training(new_task: Make) -> None:
     env = new_task(LIFT, "backend.success=return:1000")
     begin(env, stagger=True)
-    ends = torch.zeros(8, dtype=torch.int64)
-    for step in range(env.max_episode_steps):
-        result = env.step(torch.zeros(8, 2))
-        ends[result.truncated & (ends == 0)] = step + 1
-    assert ends.tolist() == [1 + group * 5 for group in range(8)], "of 40 steps in eight groups"
+    assert ends_of_first_episodes(env) == [1 + group * 5 for group in range(8)], "of 40 steps in eight groups"
+
+
+def test_a_direct_task_spreads_its_episodes_itself_and_is_evaluated_from_their_beginning(
+    new_task: Make,
+) -> None:
+    """Some direct tasks can only be reset as a whole: their time is set to nothing, or left to them."""
+    env = new_task(DIRECT, "backend.success=extras:reached")
+    begin(env, stagger=True)
+    theirs = ends_of_first_episodes(env)
+    assert len(set(theirs)) > 1 and theirs != [1 + group * 5 for group in range(8)]
+    begin(env)
+    whole = env.max_episode_steps - 1  # it counts one less, as Isaac Lab's direct tasks do
+    assert ends_of_first_episodes(env) == [whole] * 8
 
 
 def test_a_state_that_cannot_be_restored_begins_new_episodes(new_task: Make) -> None:
@@ -127,6 +146,40 @@ def test_a_state_that_cannot_be_restored_begins_new_episodes(new_task: Make) -> 
     assert torch.equal(env.observations, first), "a resume from one checkpoint begins alike each time"
     env.load_state(env.save_state())
     assert not torch.equal(env.observations, first), "the next evaluation is followed by other episodes"
+
+
+def test_evaluations_do_not_move_a_tasks_curriculum_on(new_task: Make) -> None:
+    """Isaac Lab's curricula ask, in each reset, whether the counter of steps is beyond a threshold."""
+    env = new_task(REACH)
+    assert env._env.common_step_counter == 0, "nor does it count how its signals were tried"
+    begin(env, stagger=True)
+    for _ in range(3):
+        env.step(torch.zeros(8, 2))
+    for _ in range(2):
+        begin(env, seed=9)
+        assert env._env.common_step_counter == 3
+        for _ in range(5):
+            env.step(torch.zeros(8, 2))
+    begin(env, stagger=True)
+
+
+def test_a_checkpoint_of_fewer_environments_keeps_the_place_in_the_curriculum(
+    new_task: Make, tmp_path: Path
+) -> None:
+    def trainer(num_envs: int) -> Trainer:
+        env = new_task(REACH, num_envs=num_envs)
+        sizes = ["agent.rollouts=8", "agent.mini_batches=1"]
+        words = ["backend=isaaclab_task", f"backend.task={REACH}", "preset=smoke", *sizes]
+        return Trainer(env, compose([*words, f"backend.num_envs={num_envs}"]), tmp_path)
+
+    first = trainer(4)
+    first._update()
+    assert first._env._env.common_step_counter == 8
+    first.save(tmp_path / "checkpoint.pt")
+    second = trainer(6)
+    second.load(tmp_path / "checkpoint.pt")
+    assert second._env._env.common_step_counter == 8
+    assert second._observations.shape == (6, 4) and (second._env._env.episode_length_buf > 0).any()
 
 
 def test_reward_terms_are_summed_once_an_episode(new_task: Make) -> None:
@@ -165,6 +218,19 @@ def test_success_from_extras_is_each_environments_own(new_task: Make) -> None:
     assert env.reward_terms == () and env.observation_names == (("policy", 4),)
 
 
+def test_a_log_that_is_changed_in_place_tells_how_episodes_end(new_task: Make) -> None:
+    env = new_task(DIRECT, "backend.success=extras:log/near")
+    observations = begin(env)
+    for _ in range(env.max_episode_steps - 1):
+        pushes = towards_the_goal(observations)
+        pushes[4:] = -pushes[4:]
+        result = env.step(pushes)
+        observations = result.observations
+        assert result.done or not result.success_now.any(), "it is about ended episodes alone"
+    assert result.done and torch.equal(result.success, env._env.extras["log"]["near"] > 0.5)
+    assert result.success[:4].all() and not result.success[4:].any()
+
+
 def test_outputs_cover_the_range_of_actions_with_bounds(new_task: Make) -> None:
     env = new_task(DIRECT, "backend.success=extras:reached")
     begin(env)
@@ -174,6 +240,24 @@ def test_outputs_cover_the_range_of_actions_with_bounds(new_task: Make) -> None:
     scaled = new_task(REACH, "backend.action_scale=3")
     scaled.step(torch.tensor([[1.0, -0.5]] * 8))
     assert torch.equal(scaled._env.action_manager.action[0], torch.tensor([3.0, -1.5]))
+
+
+def test_a_policy_whose_outputs_meant_something_else_is_refused(new_task: Make) -> None:
+    env = new_task(REACH, "backend.action_scale=2")
+    cfg = compose(["backend=isaaclab_task", f"backend.task={REACH}", "backend.action_scale=2"])
+    facts = PolicyFacts(
+        "p", "p", env.describe_observations(), env.action_names, (), None, {}, env.control_dt_s,
+        1, 1, 1.0, None, "0", "1", env.facts.action_ranges,
+    )  # fmt: skip
+    said, file = contract(cfg, facts, None), Path("policy_config.json")
+    check_fits(file, bundle_needs(file, said), cfg, env)
+    check_fits(file, config_needs(cfg), cfg, env)
+    other = new_task(REACH)
+    with pytest.raises(ConfigError, match=r"action 'push_0'\.scale: 2\.0 there, 1\.0 here"):
+        check_fits(file, bundle_needs(file, said), cfg, other)
+    one = replace(cfg, backend=replace(cfg.backend, action_scale=1.0))
+    with pytest.raises(ConfigError, match=r"controller\.action_scale: 2\.0 there, 1\.0 here"):
+        check_fits(file, config_needs(cfg), one, other)
 
 
 def test_a_return_can_stand_for_success_at_an_episodes_end(new_task: Make) -> None:
@@ -200,6 +284,12 @@ def test_a_return_can_stand_for_success_at_an_episodes_end(new_task: Make) -> No
             "gives 1 there, not one for each of 8",
         ),
         (DIRECT, ("backend.success=extras:come",), SimulatorError, "there are reached, mean_distance"),
+        (
+            LIFT,
+            ("backend.success=extras:log/come",),
+            SimulatorError,
+            "no such entry; there are Episode_Reward/",
+        ),
         ("Isaac-Reach-Poin-v0", (), ConfigError, "is not registered. Did you mean 'Isaac-Reach-Point-v0'"),
         ("CartPole-v1", (), ConfigError, "is registered, but not as a task of Isaac Lab"),
         ("Isaac-Reach-Point-Apart-v0", (), ConfigError, "A policy here sees one vector"),
@@ -261,6 +351,21 @@ def test_training_and_evaluation_may_take_turns(new_task: Make) -> None:
         env.load_state(saved)
 
 
+def test_a_report_without_an_evaluation_leaves_the_running_episodes_alone(
+    new_task: Make, tmp_path: Path
+) -> None:
+    env = new_task(REACH, num_envs=4)
+    budget = ["budget.env_steps=640", "budget.report_env_steps=64", "budget.first_rung_env_steps=64"]
+    share = ["evaluation.selection.episodes=4", "evaluation.selection.max_time_fraction=0.01"]
+    words = ["backend=isaaclab_task", f"backend.task={REACH}", "preset=smoke", "backend.num_envs=4", *share]
+    cfg = compose([*words, *budget, "agent.rollouts=8", "agent.mini_batches=1"])
+    trainer = Trainer(env, cfg, tmp_path)
+    assert trainer.train_until_report()["eval/at_env_steps"] == 32
+    assert trainer._episodes.state_dict()["lengths"].sum() == 0, "new ones have begun"
+    assert trainer.train_until_report()["eval/at_env_steps"] == 32
+    assert torch.equal(trainer._episodes.state_dict()["lengths"].long(), env._steps) and env._steps.any()
+
+
 def test_it_trains_and_is_judged_where_the_task_lives(isaac_tasks: None, tmp_path: Path) -> None:
     """On a stand-in for a GPU: what is made without a device cannot be mixed with what the task returns."""
     budget = ["budget.env_steps=64", "budget.report_env_steps=64", "budget.first_rung_env_steps=64"]
@@ -278,7 +383,7 @@ def test_it_trains_and_is_judged_where_the_task_lives(isaac_tasks: None, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("task", "success"), [(DIRECT, "extras:reached"), (LIFT, "return:1"), (DIRECT, "extras:log/reached")]
+    ("task", "success"), [(DIRECT, "extras:reached"), (LIFT, "return:1"), (DIRECT, "extras:log/near")]
 )
 def test_signals_are_read_where_the_task_lives(isaac_tasks: None, task: str, success: str) -> None:
     cfg = compose(["backend=isaaclab_task", f"backend.task={task}", f"backend.success={success}"])

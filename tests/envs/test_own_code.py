@@ -176,6 +176,7 @@ def test_what_was_installed_is_imported_before_what_is_there(undone: None, tmp_p
             "importing 'tasks_9', which registers tasks, failed",
         ),
         ("1 / 0", TaskPackageError, r"ZeroDivisionError: division by zero \(.*tasks_9/__init__\.py:1\)"),
+        ("raise SystemExit(3)", TaskPackageError, "SystemExit: 3"),
         (None, ConfigError, r"no module 'tasks_9'. backend.env_package brought other"),
     ],
 )

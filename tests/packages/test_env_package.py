@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -109,6 +110,87 @@ def test_a_bomb_stops_at_its_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         install(read_env_package(str(archive(tmp_path / "many.tar.gz", *SAFE))), tmp_path / "run/env_package")
 
 
+def test_headers_are_bounded_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A member's name stands in a header of any length, which is read before the member is seen."""
+    monkeypatch.setattr(env_package, "MAX_BYTES", 2**20)
+    monkeypatch.setattr(env_package, "MAX_FILES", 4)
+    long = tarfile.TarInfo("a" * 2**22)
+    with tarfile.open(tmp_path / "bomb.tar.gz", "w:gz", format=tarfile.PAX_FORMAT) as file:
+        file.addfile(long)
+    with pytest.raises(TaskPackageError, match="larger than 1 MB"):
+        install(read_env_package(str(tmp_path / "bomb.tar.gz")), tmp_path / "run/env_package")
+
+
+@pytest.mark.parametrize(
+    "headers", [{"path": "mine-1.2/a\0b"}, {"GNU.sparse.size": "much"}, {"mtime": "1e300"}], ids=str
+)
+def test_odd_headers_are_no_traceback(tmp_path: Path, headers: dict[str, str]) -> None:
+    member = tarfile.TarInfo("mine-1.2/odd")
+    member.pax_headers = headers
+    with tarfile.open(tmp_path / "mine.tar.gz", "w:gz", format=tarfile.PAX_FORMAT) as file:
+        file.addfile(member)
+    with pytest.raises(TaskPackageError, match="cannot be unpacked|neither pyproject"):
+        install(read_env_package(str(tmp_path / "mine.tar.gz")), tmp_path / "run/env_package")
+
+
+@pytest.mark.parametrize("kind", ["link", "link to a folder", "pipe"])
+def test_a_folder_may_hold_no_more_than_an_archive(project: Path, tmp_path: Path, kind: str) -> None:
+    member = project / "mine/odd"
+    if kind == "pipe":
+        os.mkfifo(member)
+    else:
+        (tmp_path / "outside").mkdir()
+        member.symlink_to("/etc/hostname" if kind == "link" else tmp_path / "outside")
+    said = "a device or pipe" if kind == "pipe" else "a link to '/"
+    with pytest.raises(TaskPackageError, match=f"the member 'mine/odd' is {said}.*Nothing was installed"):
+        read_env_package(str(project))
+    member.unlink()
+    package = read_env_package(str(project))
+    (project / ".venv").mkdir()
+    (project / ".venv/python").symlink_to(sys.executable)
+    assert read_env_package(str(project)) == package, "an environment that lies there is no part of it"
+
+
+def test_a_folder_that_changes_is_not_taken_for_what_was_read(project: Path, tmp_path: Path) -> None:
+    package = read_env_package(str(project))
+    (project / "mine/__init__.py").write_text("NAME = 'yours'\n")
+    with pytest.raises(TaskPackageError, match="changed while it was copied"):
+        install(package, tmp_path / "run/env_package")
+    shutil.rmtree(project)
+    with pytest.raises(TaskPackageError, match="changed while it was copied|No such file"):
+        install(package, tmp_path / "run/env_package")
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_folders_that_are_named_like_leftovers_are_left_out_at_the_top_only(project: Path) -> None:
+    before = read_env_package(str(project)).digest
+    (project / "build").mkdir()
+    (project / "build/x.py").write_text("")
+    assert read_env_package(str(project)).digest == before
+    (project / "mine/build").mkdir()
+    (project / "mine/build/__init__.py").write_text("")
+    assert read_env_package(str(project)).digest != before
+
+
+def test_pip_ends_with_what_it_has_started(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A build that hangs, in a process of its own; and one that speaks no UTF-8."""
+    (project / "pyproject.toml").unlink()
+    (project / "setup.py").write_text(
+        "import os, sys, time\n"
+        f"open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\n"
+        "time.sleep(600)\n"
+    )
+    monkeypatch.setattr(env_package, "_PIP_S", 8.0)
+    with pytest.raises(TaskPackageError, match="no end after 8 s"):
+        install(read_env_package(str(project)), tmp_path / "run/env_package")
+    state = Path("/proc", (tmp_path / "pid").read_text(), "stat")
+    assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z", "it has ended"
+    said, status = env_package._run([sys.executable, "-c", r"import os; os.write(1, b'\xff')"], tmp_path)
+    assert (said, status) == ("\ufffd", 0)
+
+
 @pytest.mark.parametrize("cut", [10, 60])
 def test_a_damaged_archive_is_no_traceback(tmp_path: Path, cut: int) -> None:
     place = archive(tmp_path / "mine.tar.gz", *SAFE)
@@ -133,6 +215,7 @@ def test_a_wheels_members_are_checked_too(tmp_path: Path) -> None:
         ("nothing.tar.gz", "No such file"),
         ("notes.txt", "expected a folder with pyproject.toml or setup.py, an sdist"),
         ("gs://bucket/notes.txt", "expected a folder"),
+        ("~nobody-of-this-name/tasks", "Could not determine home"),
         ("empty", "neither pyproject.toml nor setup.py"),
     ],
 )
@@ -140,7 +223,7 @@ def test_what_is_no_package_is_refused(tmp_path: Path, name: str, said: str) -> 
     (tmp_path / "notes.txt").write_text("")
     (tmp_path / "empty").mkdir()
     with pytest.raises((TaskPackageError, StorageError), match=said):
-        read_env_package(name if "://" in name else str(tmp_path / name))
+        read_env_package(name if "://" in name or name.startswith("~") else str(tmp_path / name))
 
 
 def test_an_archive_without_a_project_is_refused(tmp_path: Path) -> None:

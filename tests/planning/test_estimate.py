@@ -32,7 +32,7 @@ def test_a_probe_gives_time_memory_and_disk() -> None:
     training = 300 * 1.05
     # first and last selection of three trials after each other: 32 environments x 80 env steps, 2000 a second
     assert found.search_s == pytest.approx(training + 3 * 2 * 32 * 80 / 2000)
-    assert found.closing_s == closing_s(PLAN.cfg, 2000.0)
+    assert found.closing_s == closing_s(PLAN.cfg, 2000.0, 80)
     slow = estimate(PLAN, [replace(ONE, build_s=30.0)])
     assert (found.start_s, slow.start_s) == (8.0, 33.0) and slow.closing_s > found.closing_s
     assert found.memory_bytes == RAY_BYTES + 2 * (RAY_TRIAL_BYTES + 500_000_000)

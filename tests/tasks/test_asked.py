@@ -83,6 +83,35 @@ def test_it_is_installed_once_and_found_when_its_origin_is_gone(project: Path, t
     assert with_installed(other, home) == other, "another package is not taken for it"
 
 
+def test_a_package_that_changed_since_it_was_asked_for_is_not_installed(
+    project: Path, tmp_path: Path
+) -> None:
+    cfg = experiment(f"backend.env_package={project}")
+    digest = ask(cfg).digest
+    old = (project / "mine.py").read_text()
+    (project / "mine.py").write_text("REACH_M = 2.0\n")
+    with pytest.raises(TaskPackageError, match="has changed since the experiment in .* was started"):
+        with_env_package(cfg, tmp_path / "experiment", digest)
+    assert not (tmp_path / "experiment").exists()
+    (project / "mine.py").write_text(old)
+    assert ask(with_env_package(cfg, tmp_path / "experiment", digest)).digest == digest
+
+
+def test_another_package_than_the_experiments_is_what_an_evaluation_runs(
+    project: Path, tmp_path: Path
+) -> None:
+    trained = with_env_package(experiment(f"backend.env_package={project}"), tmp_path / "experiment")
+    new = shutil.copytree(project, tmp_path / "new")
+    (new / "mine.py").write_text("REACH_M = 2.0\n")
+    asked = replace(trained, backend=replace(trained.backend, env_package=str(new)))
+    assert ask(asked).digest != ask(trained).digest
+    found = with_env_package(asked, tmp_path / "evaluation")
+    assert found.backend.env_path == str(tmp_path / "evaluation" / ENV_FOLDER)
+    assert (tmp_path / "evaluation" / ENV_FOLDER / "mine.py").read_text() == "REACH_M = 2.0\n"
+    without = replace(trained, backend=replace(trained.backend, env_package=None))
+    assert with_env_package(without, tmp_path / "evaluation").backend.env_path is None
+
+
 def test_a_package_means_the_same_from_any_folder(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(project.parent)
     cfg = anchored(experiment(f"backend.env_package={os.path.relpath(project)}"))

@@ -17,6 +17,7 @@ from blueprint_tune.tuning.forecast import (
     Forecast,
     TrialProgress,
     benchmark_steps,
+    closing_s,
     count,
     duration,
     expected_share,
@@ -123,3 +124,10 @@ def test_perturbations_and_trials_that_play_again_are_reckoned_with() -> None:
     assert benchmark_steps(bare) == 4 * 128 * 83
     assert benchmark_steps(compose(words)) == (4 + 8) * 128 * 83
     assert benchmark_steps(compose([*words, "sweep=random"])) == (4 + 8 + 2 * 2) * 128 * 83
+
+
+def test_an_episode_of_a_task_of_its_own_is_as_long_as_measured() -> None:
+    words = ["backend=isaaclab_task", "backend.task=A-v0", "preset=smoke", "backend.num_envs=128"]
+    cfg = compose([*words, "evaluation.robustness=off", "evaluation.baselines=false"])
+    assert benchmark_steps(cfg) == 0, "the length of an episode in its settings is none of the task's"
+    assert benchmark_steps(cfg, 250) == 2 * 128 * 250 and closing_s(cfg, 128.0, 250) == CLOSING_S + 250

@@ -54,10 +54,17 @@ class DirectReach(DirectRLEnv):
     def _get_dones(self):
         self.extras["reached"] = self._distance() < 0.15
         self.extras["mean_distance"] = self._distance().mean()
+        self.extras.setdefault("log", {})["near"] = self.extras[
+            "reached"
+        ].float()  # one log, changed in place
         return torch.zeros_like(self.reset_terminated), self.episode_length_buf >= self.max_episode_length - 1
 
     def _reset_idx(self, env_ids):
         super()._reset_idx(env_ids)
+        if len(env_ids) == self.num_envs:  # as Isaac Lab's quadcopter and legged robots
+            self.episode_length_buf = torch.randint_like(
+                self.episode_length_buf, high=int(self.max_episode_length)
+            )
         point = self.scene["point"]
         for tensor in (point.pos, point.goal):
             tensor[env_ids] = (torch.rand(len(env_ids), 2) * 2.0 - 1.0).to(self.device)

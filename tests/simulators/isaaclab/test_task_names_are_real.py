@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from tests.simulators.isaaclab.surface import Sources, parameters
 from tests.simulators.isaaclab.test_double_is_honest import wheel  # noqa: F401  a fixture
 
 DOUBLE = Path(__file__).parents[2] / "isaac_task_double"
+DOCUMENTATION = Path(__file__).parents[3] / "docs/isaac-lab-task.md"
 ENV = (
     "num_envs", "device", "step_dt", "max_episode_length", "max_episode_length_s", "episode_length_buf",
     "extras", "single_observation_space", "single_action_space", "common_step_counter", "cfg",
@@ -98,17 +100,32 @@ def test_a_step_resets_before_it_observes_and_keeps_its_log(wheel: Path) -> None
     assert 'extras["Episode_Reward/" + key] = episodic_sum_avg / self._env.max_episode_length_s' in rewards
 
 
+def named_tasks() -> dict[str, str]:
+    """Tasks of the documentation's commands -> what is to count as success there."""
+    found = re.findall(r"backend\.task=(Isaac-\S+)(?: backend\.success=(\S+))?", DOCUMENTATION.read_text())
+    assert found, "no command names a task of Isaac Lab"
+    return dict(found)
+
+
 @pytest.mark.package_index
-def test_the_task_that_the_documentation_names_is_registered_without_success(wheel: Path) -> None:  # noqa: F811
-    lift = wheel / "isaaclab_tasks/isaaclab_tasks/manager_based/manipulation/lift"
-    assert 'id="Isaac-Lift-Cube-Franka-v0"' in (lift / "config/franka/__init__.py").read_text()
-    assert "env_cfg_entry_point" in (lift / "config/franka/__init__.py").read_text()
-    tree = ast.parse((lift / "lift_env_cfg.py").read_text())
-    (ends,) = (n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == "TerminationsCfg")
-    assert [n.targets[0].id for n in ends.body if isinstance(n, ast.Assign)] == [
-        "time_out",
-        "object_dropping",
-    ]
+def test_each_task_that_the_documentation_names_is_registered_with_its_sign_of_success(wheel: Path) -> None:  # noqa: F811
+    """A termination term of a command is one of the task's family; without one, a return is asked for."""
+    manipulation = wheel / "isaaclab_tasks/isaaclab_tasks/manager_based/manipulation"
+    for task, success in named_tasks().items():
+        (init,) = (file for file in manipulation.rglob("__init__.py") if f'id="{task}"' in file.read_text())
+        assert "env_cfg_entry_point" in init.read_text()
+        family = manipulation / init.relative_to(manipulation).parts[0]
+        (cfg,) = family.glob("*_env_cfg.py")
+        text = cfg.read_text()
+        (ends,) = (
+            node
+            for node in ast.parse(text).body
+            if isinstance(node, ast.ClassDef) and node.name == "TerminationsCfg"
+        )
+        terms = [node.targets[0].id for node in ends.body if isinstance(node, ast.Assign)]  # type: ignore[attr-defined]
+        kind, _, name = success.partition(":")
+        assert (name in terms) if kind == "termination" else (kind == "return" and "success" not in terms)
+        assert "self.concatenate_terms = True" in text and "rewards: RewardsCfg = RewardsCfg()" in text
 
 
 def test_the_double_offers_it_too_and_a_made_up_name_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
