@@ -70,11 +70,14 @@ def test_figures_of_the_double_are_not_put_among_the_measured_ones(
 
 
 def test_a_step_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
-    code = "import subprocess; p = subprocess.Popen(['sleep', '60']); print(p.pid, flush=True); p.wait()"
+    code = "import os, time; print(os.fork() or os.getpid(), flush=True); time.sleep(60)"
     with pytest.raises(isaaclab.StepFailed, match="hung for"):
-        isaaclab._step(options(tmp_path, minutes=0.05), "hanging", ["-c", code])
-    command = Path("/proc") / (tmp_path / "hanging.log").read_text().strip() / "cmdline"
-    assert not (command.exists() and command.read_bytes()), "it runs on"  # a dead one that waits has none
+        isaaclab._step(options(tmp_path, minutes=0.15), "hanging", ["-c", code])
+    started = set((tmp_path / "hanging.log").read_text().split())
+    assert started, "the step had no time to start"
+    for pid in started:
+        command = Path("/proc") / pid / "cmdline"
+        assert not (command.exists() and command.read_bytes()), "it runs on"  # a dead one that waits has none
 
 
 def test_a_step_that_fails_names_its_log(tmp_path: Path) -> None:
