@@ -82,9 +82,11 @@ def local_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def isaac_double() -> Iterator[str]:
     """The folder of Isaac Lab's test double, importable here and in the processes that are started here.
+
+    For one test: experiments record which Isaac Lab is installed, and go on only with that one.
 
     BLUEPRINT_TUNE_ISAACLAB=real (scripts/test-gpu isaaclab) leaves it away: tests meet Isaac Lab itself.
     """

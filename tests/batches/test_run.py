@@ -41,39 +41,35 @@ def overrides(folder: Path, policies: str, *more: str) -> list[str]:
 def test_one_that_fails_and_one_that_cannot_be_stop_no_other(
     local_ray: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    policies = "laundry_sorting,dexterous_pick_place,door_manipulation,dish_loading"
-    result = blueprint_tune.batch(overrides(tmp_path, policies))
-    rows = {row["policy"]: row for row in result.rows}
-    assert {name: row["state"] for name, row in rows.items()} == {
-        "dexterous_pick_place": "finished",
-        "door_manipulation": "finished",
-        "laundry_sorting": "failed",
-    }
-    assert "no cloth" in rows["laundry_sorting"]["reason"]
-    (refused,) = result.refused
-    assert refused["axes"] == {"policy": "dish_loading"} and "needs a role" in refused["reason"]
+    diverges = ("agent.value_loss_scale=1.0,1e38", "sweep.max_failures=0")
+    result = blueprint_tune.batch(overrides(tmp_path, "door_manipulation,dish_loading", *diverges))
+    rows = {row["axes"]["agent.value_loss_scale"]: row for row in result.rows}
+    assert {scale: row["state"] for scale, row in rows.items()} == {"1.0": "finished", "1e+38": "failed"}
+    assert "became inf" in rows["1e+38"]["reason"]
+    assert [entry["axes"]["policy"] for entry in result.refused] == ["dish_loading"] * 2
+    assert all("needs a role" in entry["reason"] for entry in result.refused)
     assert not result.good
     said = capsys.readouterr().out
-    assert "no cloth" in said and "needs a role" in said and str(result.page) in said
+    assert "became inf" in said and "needs a role" in said and str(result.page) in said
 
     record = BatchFolder(result.path).read()
-    assert [item.state for item in record.experiments] == ["failed", "finished", "finished"]
+    assert [item.state for item in record.experiments] == ["finished", "failed"]
     assert record.ended is not None and result.page.is_file()
     assert json.loads((result.path / "leaderboard.json").read_text())["rows"] == list(result.rows)
     assert (result.path / "logs").is_dir() and not list((result.path / "logs").glob("*.reason"))
 
     # each experiment is what run would have made: on no batch's Ray, and finished for whoever asks again
-    door = rows["door_manipulation"]
+    door = rows["1.0"]
     tree = yaml.safe_load((Path(door["path"]) / "experiment.yaml").read_text())
     assert tree["config"]["cluster"]["address"] is None and "policy=door_manipulation" in tree["overrides"]
     assert json.loads((Path(door["path"]) / "resources.json").read_text())["cpus_per_trial"] == 1
     assert blueprint_tune.resume(door["path"]).success_rate == door["success_rate"]
     assert 0 < door["cpu_hours"] < 1 and door["env_steps"] == 512
 
-    again = blueprint_tune.batch(overrides(tmp_path, "door_manipulation,dexterous_pick_place"))
+    again = blueprint_tune.batch(overrides(tmp_path, "door_manipulation", "sweep.max_failures=0"))
     assert again.good and again.path != result.path
-    assert {row["change"]["kind"] for row in again.rows} == {"offered"}
-    assert {row["ended"] for row in again.rows} == {rows[r["policy"]]["ended"] for r in again.rows}
+    (item,) = BatchFolder(again.path).read().experiments
+    assert item.offered and [row["ended"] for row in again.rows] == [door["ended"]]
 
 
 def test_one_that_wants_more_cpus_than_there_are_is_a_failure_and_holds_nobody_up(
