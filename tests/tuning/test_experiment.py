@@ -94,7 +94,6 @@ def test_a_warm_process_trains_exactly_as_a_fresh_one(
     assert curve(folder, records[1]) != uninterrupted
     switches = [read_reports(folder.trials / r.trial_id)[0] for r in records]
     assert [row["perf/warm_simulator"] for row in switches] == [0.0, 1.0, 1.0]
-    assert max(row["perf/trial_switch_s"] for row in switches[1:]) < 0.5 * (1 + os.getloadavg()[0])
     kept = {r.trial_id: len(list((folder.trials / r.trial_id).glob("checkpoint_*"))) for r in records}
     *may_win, last = (record.trial_id for record in ranking(cfg, records))
     assert [kept[trial] for trial in may_win] == [4, 4] and kept[last] == 1, "of others the best is kept"
