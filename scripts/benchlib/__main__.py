@@ -43,6 +43,9 @@ def main() -> None:
         module.run(parser.parse_args(sys.argv[2:]), ["scripts/bench", *sys.argv[1:]])
     except BlueprintTuneError as error:
         raise SystemExit(str(error)) from None
+    except KeyboardInterrupt:
+        print("\nStopped. Of learning and search what has been measured is kept: they go on there.", file=sys.stderr)
+        raise SystemExit(130) from None
 
 
 if __name__ == "__main__":
