@@ -44,7 +44,10 @@ def main() -> None:
     except BlueprintTuneError as error:
         raise SystemExit(str(error)) from None
     except KeyboardInterrupt:
-        print("\nStopped. Of learning and search what has been measured is kept: they go on there.", file=sys.stderr)
+        print(
+            "\nStopped. learning and search go on from here when asked again.",
+            file=sys.stderr,
+        )
         raise SystemExit(130) from None
 
 
