@@ -203,10 +203,13 @@ def _furniture(
     felt = any(files.paths.get(name, "").startswith(path) for name in contacts.sensors)
     names = [prim_name(model.joint(joint).name) for joint in joints]
     dofs = [int(model.jnt_dofadr[joint]) for joint in joints]
+    balanced = bool(
+        model.body_gravcomp[model.jnt_bodyid[joints]].any()
+    )  # what slides beside it weighs on no joint
     dry = {name: float(model.dof_frictionloss[dof]) for name, dof in zip(names, dofs, strict=True)}
     return ArticulationCfg(
         prim_path=path,
-        spawn=_from_usd(files.furniture, physics, felt, articulated=True),
+        spawn=_from_usd(files.furniture, physics, felt, articulated=True, weightless=balanced),
         init_state=ArticulationCfg.InitialStateCfg(
             joint_pos={
                 name: float(model.jnt_range[joint, 0]) for name, joint in zip(names, joints, strict=True)

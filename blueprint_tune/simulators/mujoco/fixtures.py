@@ -10,7 +10,7 @@ from __future__ import annotations
 import mujoco
 import numpy as np
 
-from blueprint_tune.tasks.geometry import Box
+from blueprint_tune.tasks.geometry import Box, quat_matrix
 from blueprint_tune.tasks.scene import FRONT, Entity, Handle, Joint
 
 PANEL_THICKNESS_M = 0.018
@@ -29,6 +29,8 @@ buttons gives 3.5 to 3.8 N where the contact changes; panel_interaction counts 8
 BUTTON_PRELOAD_N, BUTTON_FRICTION_N = 0.5, 0.1
 """What holds it out, and what its spring must overcome to return it."""
 HANDLE_MASS_KG = 0.05
+_UPRIGHT = 0.9
+"""Of a hinge's axis, upwards: gravity does not move what turns about one that stands."""
 DISC_SHARE, BAR_SHARE = 0.3, 0.3
 """Of a knob's depth that its disc takes, and of its width that the bar takes by which it is turned."""
 
@@ -54,7 +56,15 @@ def add_fixture(world: mujoco.MjsBody, entity: Entity, rgba: list[float]) -> Non
         body.add_geom(
             type=_BOX, pos=box.center, size=box.size / 2, density=density, rgba=rgba, **FIXTURE_CONTACT
         )
-    _add_handle(body, entity.id, handle)
+    grip = _add_handle(body, entity.id, handle)
+    if _is_flap(entity, joint):
+        body.gravcomp = grip.gravcomp = 1.0
+
+
+def _is_flap(entity: Entity, joint: Joint) -> bool:
+    """Whether it swings up or down: springs or struts carry what does, so that it stays where it is left."""
+    up = (quat_matrix(entity.quat) @ joint.axis)[2]
+    return joint.kind == "revolute" and bool(abs(up) < _UPRIGHT)
 
 
 def _add_fixed_part(world: mujoco.MjsBody, entity: Entity, box: Box, rgba: list[float]) -> None:
@@ -148,7 +158,7 @@ def _drawer_boxes(moving: Box, handle: Handle) -> list[Box]:
     ]
 
 
-def _add_handle(body: mujoco.MjsBody, entity_id: str, handle: Handle) -> None:
+def _add_handle(body: mujoco.MjsBody, entity_id: str, handle: Handle) -> mujoco.MjsBody:
     """A bar on two posts; its centre is the frame ``<role>/handle``."""
     part = body.add_body(name=f"{entity_id}_handle", pos=handle.center)
     half = handle.along * handle.length_m / 2
@@ -164,3 +174,4 @@ def _add_handle(body: mujoco.MjsBody, entity_id: str, handle: Handle) -> None:
             rgba=[0.55, 0.57, 0.6, 1.0],
             **FIXTURE_CONTACT,
         )
+    return part

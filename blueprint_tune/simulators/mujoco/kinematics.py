@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blueprint_tune.errors import SimulatorError
+from blueprint_tune.simulators.mujoco.clearance import Clearance
 from blueprint_tune.simulators.mujoco.scene_builder import CompiledScene
 from blueprint_tune.tasks.geometry import quat_about, quat_matrix
 from blueprint_tune.tasks.roles import grasp_width
@@ -27,6 +28,15 @@ NUM_SPREAD = 256
 """Postures among which an episode's start is drawn where a policy spreads the start pose."""
 GRIP_BELOW_TOP_M = 0.012
 """How deep the finger tips reach down beside a part that is held at the start."""
+STEPS_ASIDE_M = np.array(
+    [
+        [back, left, up]
+        for back in (0.0, 0.05, 0.1, 0.2, 0.3, 0.4)
+        for left in (0.0, -0.1, 0.1, -0.2, 0.2, -0.3, 0.3, -0.4, 0.4)
+        for up in (0.0, 0.1, 0.2, 0.3)
+    ]
+)
+"""Back, left and up from its home posture: where a hand waits that would be in the way of what opens."""
 ENOUGH_ROOM_RAD = 0.3
 """Postures nearer than this to a joint limit are avoided: a start there leaves no way out."""
 
@@ -59,6 +69,8 @@ def start_postures(compiled: CompiledScene, task: TaskSpec) -> Postures:
     home = np.asarray(task.robot.home_rad)
     first, error_m = _best_solution(model, data, task, home, position, rotation)
     _check_reached(task, position, error_m)
+    if task.policy.start.near is None and task.jointed:
+        first, position = _stepped_aside(compiled, data, task, first, position, rotation)
     poses, arm = [(position, rotation)], [first]
     if task.policy.start.spread_m is not None or task.policy.start.spread_twist_rad > 0:
         poses = _spread(task, position, rotation)
@@ -67,6 +79,31 @@ def start_postures(compiled: CompiledScene, task: TaskSpec) -> Postures:
             _check_reached(task, pose[0], off_m)
         arm = [joints for joints, _ in solved]
     return _with_gripper(task, np.array(arm), poses)
+
+
+def _stepped_aside(
+    compiled: CompiledScene,
+    data: mujoco.MjData,
+    task: TaskSpec,
+    posture: Floats,
+    position: Floats,
+    rotation: Floats,
+) -> tuple[Floats, Floats]:
+    """Posture and position of the hand, moved aside until nothing that opens meets it.
+
+    As they were where that is so already, or nowhere.
+    """
+    clearance = Clearance(compiled, task)
+    if clearance.clear(posture):
+        return posture, position
+    turned = quat_matrix(quat_about((0, 0, 1), task.robot_base[3])) @ np.diag([-1.0, 1.0, 1.0])
+    nearest = np.argsort(np.linalg.norm(STEPS_ASIDE_M, axis=1), kind="stable")
+    for step in STEPS_ASIDE_M[nearest[1:]]:
+        there = position + turned @ step
+        moved, error_m = _solve(compiled.model, data, task, posture, there, rotation)
+        if error_m <= POSITION_TOLERANCE_M and clearance.clear(moved):
+            return moved, there
+    return posture, position
 
 
 def _from(
