@@ -74,6 +74,18 @@ def test_friction_and_mass_reach_physx_once(new_env: NewEnv, monkeypatch: pytest
     assert not written, "what is in force is not written again"
 
 
+def test_a_dishwasher_stays_as_far_open_as_it_stands(new_env: NewEnv) -> None:
+    flap = ("policy=door_manipulation", "robot=ur10", "robot.gripper=parallel")
+    env = new_env(*flap, *ISAAC, num_envs=8)
+    robot = len(env.simulator.robot_joints)
+    (name,) = env.simulator.joint_names[robot:]
+    assert name == "dishwasher_001_joint"
+    before = env.simulator.state.joint_pos[:, robot].clone()
+    for _ in range(10):
+        env.step(torch.zeros(8, env.num_actions))
+    assert ((env.simulator.state.joint_pos[:, robot] - before).abs() < 0.03).all()
+
+
 def test_another_simulator_ends_the_first(new_env: NewEnv) -> None:
     first, second = new_env(*ISAAC).simulator, new_env(*ISAAC).simulator
     second.step(1)
