@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import google_crc32c
 import requests as http
+import urllib3
 from google.api_core import exceptions as api
 from google.auth import exceptions as auth
 from google.auth.credentials import AnonymousCredentials
@@ -189,11 +190,13 @@ class GcsStore(BucketStore):
         return resource
 
     def fault_of(self, error: Exception) -> Fault | None:
-        """From exceptions of requests, google-auth and google-api-core."""
+        """From exceptions of requests, google-auth and google-api-core, and of urllib3 below them."""
         if isinstance(error, (http.ConnectionError, http.Timeout, auth.TransportError)):
             return self._fault_on_the_way(error)
         if isinstance(error, (http.RequestException, DataCorruption, _Changed)):
             return Fault("passing", BROKEN if isinstance(error, http.RequestException) else _line(error))
+        if isinstance(error, urllib3.exceptions.HTTPError):  # a raw download is not read by requests
+            return Fault("passing", BROKEN)
         if isinstance(error, auth.GoogleAuthError):
             return Fault("unknown", _line(error))
         if isinstance(error, api.GoogleAPICallError):

@@ -106,6 +106,7 @@ def _serve(handler: BaseHTTPRequestHandler, proxy: Proxy) -> None:
         _reset(handler)
     elif fault == "truncated" and len(content) > 1:
         _answer(handler, status, headers, content, cut=len(content) // 2)
+        time.sleep(0.05)  # it is waiting for the rest when the connection breaks
         _reset(handler)
     else:
         mine = [(k, v.replace(f":{proxy.upstream}/", f":{proxy.port}/")) for k, v in headers]

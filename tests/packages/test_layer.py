@@ -93,7 +93,7 @@ def test_a_named_preset_keeps_sizes_and_what_upstream_gives_everything_steps_bac
 def test_what_somebody_changed_in_train_cfg_counts_under_a_preset_too(composed):
     cfg = composed("preset=quick", train={"algo.gamma": 0.98, "env.num_envs": 64, "runner.max_iterations": 7})
     assert cfg.agent.discount_factor == 0.98 and cfg.agent.gae_lambda == 0.95
-    assert cfg.backend.num_envs == 128 and cfg.budget.env_steps == 1_000_000
+    assert cfg.backend.num_envs == 128 and cfg.budget.env_steps == cfg.policy.budget.quick
     assert any("num_envs 64 steps back" in text for text in cfg.scene.adaptations)
 
 

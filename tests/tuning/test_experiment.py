@@ -67,7 +67,7 @@ def with_sweep(cfg: ExperimentConfig, **changes: Any) -> ExperimentConfig:
     return replace(cfg, sweep=replace(cfg.sweep, **changes))
 
 
-GRID = {"agent.discount_factor": {"_target_": "ray.tune.grid_search", "values": [0.9, 0.97]}}
+GRID = {"agent.discount_factor": {"_target_": "ray.tune.grid_search", "values": [0.9, 0.99]}}
 
 
 @pytest.fixture(scope="module")

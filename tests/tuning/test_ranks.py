@@ -28,7 +28,7 @@ TINY = [
     "evaluation.selection.episodes=2",
     "sweep.max_failures=1",
 ]
-GRID = {"agent.discount_factor": {"_target_": "ray.tune.grid_search", "values": [0.9, 0.97]}}
+GRID = {"agent.discount_factor": {"_target_": "ray.tune.grid_search", "values": [0.9, 0.99]}}
 Report = dict[str, Any]
 
 
