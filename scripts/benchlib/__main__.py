@@ -44,10 +44,7 @@ def main() -> None:
     except BlueprintTuneError as error:
         raise SystemExit(str(error)) from None
     except KeyboardInterrupt:
-        print(
-            "\nStopped. learning and search go on from here when asked again.",
-            file=sys.stderr,
-        )
+        print("\nStopped. 'learning' and 'search' go on from here when run again.", file=sys.stderr)
         raise SystemExit(130) from None
 
 

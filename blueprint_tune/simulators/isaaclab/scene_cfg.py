@@ -203,9 +203,8 @@ def _furniture(
     felt = any(files.paths.get(name, "").startswith(path) for name in contacts.sensors)
     names = [prim_name(model.joint(joint).name) for joint in joints]
     dofs = [int(model.jnt_dofadr[joint]) for joint in joints]
-    balanced = bool(
-        model.body_gravcomp[model.jnt_bodyid[joints]].any()
-    )  # what slides beside it weighs on no joint
+    # for a flap's springs; gravity does not move what slides beside it, on the level
+    balanced = bool(model.body_gravcomp[model.jnt_bodyid[joints]].any())
     dry = {name: float(model.dof_frictionloss[dof]) for name, dof in zip(names, dofs, strict=True)}
     return ArticulationCfg(
         prim_path=path,

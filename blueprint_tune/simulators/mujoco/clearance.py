@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 NUM_OPENINGS = 7
 """Of a jointed thing, from one end of its range to the other."""
 NUM_NOISY = 32
-"""Postures that are tried beside the given one: an episode starts with noise on the arm's joints."""
+"""Postures that are tried beside the given one: episodes start with noise on the joints of arm and base."""
 DEPTH_M = 0.001
 """Deeper than this two bodies overlap, and the first physics step throws them apart."""
 
@@ -25,8 +25,9 @@ class Clearance:
     def __init__(self, compiled: CompiledScene, task: TaskSpec) -> None:
         model, robot = compiled.model, task.robot
         self._model, self._data = model, mujoco.MjData(model)
-        self._arm = np.array([model.joint(name).qposadr[0] for name in robot.arm_joints])
-        self._limits = np.array([model.joint(name).range for name in robot.arm_joints])
+        self._chain = np.array([model.joint(name).qposadr[0] for name in robot.chain])
+        self._limits = np.array([model.joint(name).range for name in robot.chain])
+        self._base = np.zeros(len(robot.driven_base))
         self._fixtures = [
             (model.joint(name).qposadr[0], model.joint(name).range) for name in compiled.fixture_joints
         ]
@@ -40,19 +41,18 @@ class Clearance:
             moving[body] = moving[model.body_parentid[body]]
         self._moving = moving
         self._robot = model.body_rootid == model.body_rootid[first]
-        weights = np.array([robot.weights.get(name, 1.0) for name in robot.arm_joints])
-        noise = np.random.default_rng(0).uniform(-1.0, 1.0, (NUM_NOISY, len(self._arm)))
-        self._noise = np.vstack(
-            [np.zeros(len(self._arm)), noise * weights * task.policy.start.joint_noise_rad]
-        )
+        weights = np.array([robot.weights.get(name, 1.0) for name in robot.chain])
+        noise = np.random.default_rng(0).uniform(-1.0, 1.0, (NUM_NOISY, len(weights)))
+        self._noise = np.vstack([0.0 * weights, noise * weights * task.policy.start.joint_noise_rad])
 
     def clear(self, arm: Floats) -> bool:
         """Whether nothing is met in ``arm`` ((A,) rad or m) and postures nearby, at any opening."""
+        chain = np.concatenate([self._base, arm])
         for opening in np.linspace(0.0, 1.0, NUM_OPENINGS):
             for address, (lower, upper) in self._fixtures:
                 self._data.qpos[address] = lower + opening * (upper - lower)
             for noise in self._noise:
-                self._data.qpos[self._arm] = np.clip(arm + noise, *self._limits.T)
+                self._data.qpos[self._chain] = np.clip(chain + noise, *self._limits.T)
                 if self._met():
                     return False
         return True

@@ -30,12 +30,9 @@ def compiled(env: ManipulationEnv) -> CompiledScene:
     [
         WIDE_DRAWER,
         ("+scene=bathroom_001", "policy=drawer_manipulation", "robot=fetch"),
-        (
-            "+scene=bedroom_001",
-            "policy=door_manipulation",
-            *UR10,
-        ),  # a wardrobe's door swings through where the hand was
+        ("+scene=bedroom_001", "policy=door_manipulation", *UR10),  # a wide door swings
         ("+scene=kitchen_001", "policy=door_manipulation", *UR10),  # a dishwasher's folds down
+        ("+scene=bathroom_001", "policy=drawer_manipulation", "robot=fetch", "robot.base=planar"),
         ("+scene=kitchen_001", "policy=drawer_manipulation"),
     ],
 )
