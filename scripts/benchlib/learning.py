@@ -106,7 +106,7 @@ def _measure(options: argparse.Namespace, policy: str, seed: int) -> Cell:
     overrides = _overrides(options, policy, seed)
     result = blueprint_tune.run([*overrides, f"force={str(options.again).lower()}"])
     video = ExperimentFolder(result.path).evaluation / VIDEO_FILE
-    if seed == options.seeds[0] and video.exists():
+    if seed == SEEDS[0] and video.exists():
         options.films.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(video, options.films / f"{policy}.gif")
     return cell_of(result, seed, _question(overrides), provenance(), options.cpus)
@@ -159,7 +159,7 @@ def _document(cells: Cells, options: argparse.Namespace, command: list[str]) -> 
         "the episodes of all seeds. Env steps and minutes are one training's, its selection evaluations "
         f"included, on {_machines(cells)}. An empty cell has not been measured."
     )
-    document.lines += [*table(policy_types(), cells, options.seeds), ""]
+    document.lines += [*table(policy_types(), cells, SEEDS), ""]
     rows = [_bar(policy, list(cells[policy].values())) for policy in BARS if cells.get(policy)]
     if rows:
         document.heading("Against the bars")
