@@ -82,7 +82,7 @@ def run(options: argparse.Namespace, command: list[str]) -> None:
             cells = read_cells(file)
             cells.setdefault(policy, {})[seed] = cell
             write_cells(file, cells)
-            _document(cells, options, command)
+            document(cells, options, command)
     if failed:
         raise SystemExit(f"not measured: {'; '.join(failed)}")
 
@@ -150,23 +150,24 @@ def _tell_if_old(cell: Cell, policy: str, overrides: list[str]) -> None:
     progress(f"{policy}, seed {cell.seed}: {state}")
 
 
-def _document(cells: Cells, options: argparse.Namespace, command: list[str]) -> None:
-    document = Document("learning", "Learning: every policy type on fixed seeds", command)
-    document.text(
+def document(cells: Cells, options: argparse.Namespace, command: list[str]) -> None:
+    """Write ``learning.md``: all that has been measured, whatever was asked for last."""
+    page = Document("learning", "Learning: every policy type on fixed seeds", command)
+    page.text(
         f"`preset={options.preset} sweep=single`, one training a seed, each judged by "
         "its policy's mean actions on the benchmark's fixed starts in the scene that its policy file names "
         "(`benchmark`); the interval is Wilson's at 95 % over "
         "the episodes of all seeds. Env steps and minutes are one training's, its selection evaluations "
         f"included, on {_machines(cells)}. An empty cell has not been measured."
     )
-    document.lines += [*table(policy_types(), cells, SEEDS), ""]
+    page.lines += [*table(policy_types(), cells, SEEDS), ""]
     rows = [_bar(policy, list(cells[policy].values())) for policy in BARS if cells.get(policy)]
     if rows:
-        document.heading("Against the bars")
-        document.table(["policy type", "bar", "lower end needed", "lower end", "slowest training, min"], rows)
+        page.heading("Against the bars")
+        page.table(["policy type", "bar", "lower end needed", "lower end", "slowest training, min"], rows)
     commits = {c.commit for row in cells.values() for c in row.values()}
-    document.text(f"Measured at: {', '.join(sorted(commits))} (+ with uncommitted changes).")
-    document.write(options.results)
+    page.text(f"Measured at: {', '.join(sorted(commits))} (+ with uncommitted changes).")
+    page.write(options.results)
 
 
 def _machines(cells: Cells) -> str:
