@@ -3,9 +3,12 @@
 For things to pick up the base stands level with the surface that carries them. For things to open it faces
 their front with its shoulder 0.12 m below the handle and 0.3 m to its side, far enough back for the whole
 opening: there the Panda holds a level hand at every opening with 0.3 rad or more to its joint limits;
-straight in front of the handle no posture gives it more than 0.15. Robots that stand on the floor choose
-their spot only. One that drives need not reach everything from there: where no spot serves, it starts behind
-what it moves, seen from where that goes.
+straight in front of the handle no posture gives it more than 0.15. Before a shelf it faces the front, too,
+0.2 m to the side of what it works on, where a level hand that is turned by up to 0.5 rad has 0.4 rad or more
+to every limit of the Panda; where that is nowhere free, or not all within reach, it stands anywhere before
+the shelf and looks at the middle of its roles. Robots that stand on the floor choose their spot only. One
+that drives need not reach everything from there: where no spot serves, it starts behind what it moves, seen
+from where that goes.
 """
 
 from __future__ import annotations
@@ -33,6 +36,12 @@ _HEADROOM_M = 0.67
 _BELOW_HANDLE_M = 0.12
 """Of the shoulder."""
 _BESIDE_HANDLE_M = 0.3
+_BESIDE_PLACE_M = 0.2
+"""Of a shelf."""
+_WRIST_M = 0.1
+"""By so much farther than usual a base stands from what a level hand works on: the wrist is behind it."""
+_LOOKING_ASIDE = 1.0
+"""How much worse a base before a shelf is that does not face it."""
 _NEARER_M = 0.2
 """By so much a handle may come nearer, forwards, than where the arm works best, as it opens."""
 _PICK_DISTANCES_M = np.array([0.0, -0.05, 0.05, -0.1, 0.1])
@@ -74,7 +83,7 @@ def place(scene: Scene, roles: Mapping[str, Entity], robot: RobotConfig) -> Base
         return 0.0, 0.0, height, 0.0
     entities = (scene.by_id | {entity.id: entity for entity in roles.values()}).values()
     obstacles = Obstacles(entities, roles.values(), 0.0, _top(height, robot))
-    spots, scores, facing = _spots(wanted, robot.work_m)
+    spots, scores, looks = _spots(wanted, robot.work_m)
     shoulders = np.column_stack([spots, np.full(len(spots), height + robot.shoulder_m)])
     clearance = obstacles.distance(spots) - robot.base_radius_m
     good = (clearance > 0) & _reaches(shoulders, wanted, robot.reach_m)
@@ -86,9 +95,9 @@ def place(scene: Scene, roles: Mapping[str, Entity], robot: RobotConfig) -> Base
             raise TaskPackageError(nowhere(scene, wanted, obstacles, height, robot))
         return start
     scores = np.round(scores + np.minimum(clearance, _CLEARANCE_M), 6)
-    x, y = spots[int(np.argmax(np.where(good, scores, -np.inf)))]
-    look = middle(wanted) - (x, y) if facing is None else facing
-    return float(x), float(y), height, float(np.arctan2(look[1], look[0]))
+    best = int(np.argmax(np.where(good, scores, -np.inf)))
+    x, y = spots[best]
+    return float(x), float(y), height, float(np.arctan2(looks[best, 1], looks[best, 0]))
 
 
 def check_given(scene: Scene, roles: Mapping[str, Entity], robot: RobotConfig, base: Sequence[float]) -> Base:
@@ -120,20 +129,39 @@ def _top(height: float, robot: RobotConfig) -> float:
     return height + robot.shoulder_m + _HEADROOM_M
 
 
-def _spots(wanted: list[Goal], work_m: float) -> tuple[Floats, Floats, Floats | None]:
-    """((C, 2) bases to try, (C,) how good each is by its distance alone, the way (2,) to face or None)."""
-    center, front = middle(wanted), wanted[0].outward
-    if front is None or not all(goal.from_ahead for goal in wanted):
-        rings = np.array([(d, a) for d in np.round(work_m + _PICK_DISTANCES_M, 6) for a in _ANGLES])
-        around = np.column_stack([np.cos(rings[:, 1]), np.sin(rings[:, 1])])
-        return center + rings[:, :1] * around, -np.abs(rings[:, 0] - work_m), None
+def _spots(wanted: list[Goal], work_m: float) -> tuple[Floats, Floats, Floats]:
+    """((C, 2) bases to try, (C,) how good each is by its distance alone, (C, 2) the way it looks)."""
+    center = middle(wanted)
+    front = next((goal.outward for goal in wanted if goal.outward is not None), None)
+    if front is None:
+        return _around(center, work_m)
+    if all(goal.from_ahead for goal in wanted):
+        opened = max(float(((goal.points[:, :2] - center) @ front).max()) for goal in wanted)
+        ahead = max(opened + round(work_m - _NEARER_M, 6), work_m)
+        return _facing(center, front, ahead, _BESIDE_HANDLE_M)
+    square = _facing(center, front, round(work_m + _WRIST_M, 6), _BESIDE_PLACE_M)
+    around, worse, looks = _around(center, work_m)
+    both = zip(square, (around, worse - _LOOKING_ASIDE, looks), strict=True)
+    spots, scores, looks = (np.concatenate(parts) for parts in both)
+    return spots, scores, looks
+
+
+def _around(center: Floats, work_m: float) -> tuple[Floats, Floats, Floats]:
+    """As ``_spots``: on rings around ``center`` (2,), looking at it."""
+    rings = np.array([(d, a) for d in np.round(work_m + _PICK_DISTANCES_M, 6) for a in _ANGLES])
+    around = np.column_stack([np.cos(rings[:, 1]), np.sin(rings[:, 1])])
+    return center + rings[:, :1] * around, -np.abs(rings[:, 0] - work_m), -around
+
+
+def _facing(center: Floats, front: Floats, ahead_m: float, beside_m: float) -> tuple[Floats, Floats, Floats]:
+    """As ``_spots``: about ``ahead_m`` before ``center`` (2,), ``beside_m`` to its side, facing the front."""
     side = np.array([-front[1], front[0]])
-    opened = max(float(((goal.points[:, :2] - center) @ front).max()) for goal in wanted)
-    ahead = max(opened + round(work_m - _NEARER_M, 6), work_m) + np.array([0.0, 0.05, -0.05, 0.1, 0.15, 0.2])
-    beside = _BESIDE_HANDLE_M + np.array([0.0, 0.05, -0.05, 0.1, -0.1, -0.15, 0.15, -0.2])
+    ahead = ahead_m + np.array([0.0, 0.05, -0.05, 0.1, 0.15, 0.2])
+    beside = beside_m + np.array([0.0, 0.05, -0.05, 0.1, -0.1, -0.15, 0.15, -0.2])
     grid = np.array([(f, s) for f in ahead for b in beside for s in (-b, b)])
-    worse = np.abs(grid[:, 0] - ahead[0]) + np.abs(np.abs(grid[:, 1]) - _BESIDE_HANDLE_M)
-    return center + grid[:, :1] * front + grid[:, 1:] * side, -worse, -front
+    worse = np.abs(grid[:, 0] - ahead_m) + np.abs(np.abs(grid[:, 1]) - beside_m)
+    spots = center + grid[:, :1] * front + grid[:, 1:] * side
+    return spots, -worse, np.tile(-front, (len(spots), 1))
 
 
 def _reaches(shoulders: Floats, wanted: list[Goal], reach: float) -> Bools:

@@ -12,7 +12,7 @@ from blueprint_tune.errors import TaskPackageError
 from blueprint_tune.tasks.goals import goals
 from blueprint_tune.tasks.obstacles import Obstacles
 from blueprint_tune.tasks.placement import HIGHEST_M, check_given, place
-from blueprint_tune.tasks.scene import Scene
+from blueprint_tune.tasks.scene import Entity, Scene
 
 Json = dict[str, Any]
 MOVES = "manipulable_object"
@@ -115,6 +115,45 @@ def test_high_shelves_are_served_from_the_highest_pedestal(
     board = obj("board", "shelf", (0, 0, 1.5), (0.5, 0.5, 0.04))
     scene = read_objects(board, obj("tin", "tin", (0, 0, 1.55), TIN, MOVES))
     assert place(scene, {"target": scene.by_id["tin"]}, robot)[2] == HIGHEST_M
+
+
+@pytest.fixture
+def at_shelf(read_objects: Callable[..., Scene], obj: Callable[..., Json]) -> Callable[..., Scene]:
+    """at_shelf(*others) -> a shelf whose front is at y = -0.2, before it a tin on a cart, and others."""
+
+    def _scene(*others: Json) -> Scene:
+        return read_objects(
+            obj("shelf", "shelf", (0, 0, 0.95), (1.2, 0.4, 1.9)),
+            obj("cart", "cart", (0, -0.42, 0.4), (0.4, 0.4, 0.8)),
+            obj("tin", "tin", (0, -0.32, 0.83), TIN, MOVES),
+            *others,
+        )
+
+    return _scene
+
+
+def _stocking(scene: Scene) -> dict[str, Entity]:
+    return {"target": scene.by_id["tin"], "receptacle": scene.by_id["shelf"]}
+
+
+def test_shelves_are_faced_from_beside_what_stands_before_them(
+    at_shelf: Callable[..., Scene], robot: RobotConfig
+) -> None:
+    scene = at_shelf()
+    x, y, _, yaw = place(scene, _stocking(scene), robot)
+    assert yaw == pytest.approx(np.pi / 2)
+    assert abs(abs(x) - 0.2) < 0.06
+    assert y <= -0.62 - robot.base_radius_m
+
+
+def test_shelves_are_looked_at_aslant_where_no_base_before_them_serves(
+    at_shelf: Callable[..., Scene], obj: Callable[..., Json], robot: RobotConfig
+) -> None:
+    scene = at_shelf(obj("freezer", "freezer", (0, -1.02, 0.45), (1.2, 0.8, 0.9)))
+    x, y, _, yaw = place(scene, _stocking(scene), robot)
+    looks = np.mean([goal.points[0, :2] for goal in goals(_stocking(scene))], axis=0) - (x, y)
+    assert yaw == pytest.approx(np.arctan2(looks[1], looks[0]))
+    assert abs(yaw - np.pi / 2) > 0.2
 
 
 def test_drawers_are_faced_from_the_side_of_the_handle_clear_of_the_opening(
