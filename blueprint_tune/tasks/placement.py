@@ -6,9 +6,9 @@ opening: there the Panda holds a level hand at every opening with 0.3 rad or mor
 straight in front of the handle no posture gives it more than 0.15. Before a shelf it faces the front, too,
 0.2 m to the side of what it works on, where a hand that is level, turned by up to 0.5 rad and about as high
 as the base leaves about 0.4 rad to every limit of the Panda, and 0.2 straight ahead; where that is nowhere
-free, or not all within reach, it stands anywhere before the shelf and looks at the middle of its roles. Robots
-that stand on the floor choose their spot only. One that drives need not reach everything from there: where no
-spot serves, it starts behind what it moves, seen from where that goes.
+free, or not all within reach, it stands anywhere before the shelf and looks at the middle of its roles.
+Robots that stand on the floor choose their spot only. One that drives need not reach everything from there:
+where no spot serves, it starts behind what it moves, seen from where that goes.
 """
 
 from __future__ import annotations
