@@ -20,6 +20,8 @@ _ELEVATIONS = (-30.0, -50.0)
 _TURNS = (135.0, -135.0, 160.0, -160.0, 90.0, -90.0, 45.0, -45.0, 0.0)
 """Degrees between the way the robot looks and the way the camera does; 180 = it is looked in the face."""
 _END_EFFECTOR = "ee"
+_SKIN_M = 0.25
+"""What is nearer to a point than this does not hide it: it is what the point is of, as the hand is."""
 
 _failure: str | None = None
 """Why no picture can be drawn in this process: trying again would abort it."""
@@ -55,16 +57,19 @@ def render_environment(
 
 
 def clearest_view(model: mujoco.MjModel, data: mujoco.MjData, points: Floats) -> Viewpoint:
-    """At the end effector and the (k, 3) points the task is about, from where the least stands in between."""
+    """At the end effector and the (k, 3) points the task is about, from where most of them are seen."""
     base = data.xpos[1]
     end = data.site(_END_EFFECTOR).xpos if model.nsite else data.subtree_com[0]
     heading = np.degrees(np.arctan2(end[1] - base[1], end[0] - base[0]))
     views = [(heading + turn, elevation) for elevation in _ELEVATIONS for turn in _TURNS]
     middle = (0.25 * base + 0.75 * end + points.mean(axis=0)) / 2
     distance = max(_DISTANCE_M, 1.0 + 1.3 * float(np.linalg.norm(points - middle, axis=1).max()))
-    clear = [_clear_m(model, data, end, distance, *view) for view in views]
+    seen = [
+        np.mean([_free_share(model, data, point, _eye(middle, distance, *view)) for point in (end, *points)])
+        for view in views
+    ]
     # the first of the best: views are listed from the most to the least telling
-    azimuth, elevation = views[int(np.argmax(np.round(clear, 1)))]
+    azimuth, elevation = views[int(np.argmax(np.round(seen, 1)))]
     x, y, z = (float(v) for v in middle)
     return Viewpoint((x, y, z), distance, float(azimuth), elevation)
 
@@ -76,21 +81,21 @@ def _camera(view: Viewpoint) -> mujoco.MjvCamera:
     return camera
 
 
-def _clear_m(
-    model: mujoco.MjModel,
-    data: mujoco.MjData,
-    point: Floats,
-    distance: float,
-    azimuth: float,
-    elevation: float,
-) -> float:
-    """How far one sees from a point towards a camera that stands there, at most to the camera, in metres."""
+def _eye(lookat: Floats, distance: float, azimuth: float, elevation: float) -> Floats:
+    """(3,) where a camera stands that looks at a point in this direction, in degrees."""
     a, e = np.radians(azimuth), np.radians(elevation)
-    towards = -np.array([np.cos(a) * np.cos(e), np.sin(a) * np.cos(e), np.sin(e)])
+    return lookat - distance * np.array([np.cos(a) * np.cos(e), np.sin(a) * np.cos(e), np.sin(e)])
+
+
+def _free_share(model: mujoco.MjModel, data: mujoco.MjData, point: Floats, eye: Floats) -> float:
+    """Up to where nothing stands between a point and the camera, as a share of that way."""
+    way = float(np.linalg.norm(eye - point)) - _SKIN_M
+    if way <= 0:
+        return 1.0
+    towards = (eye - point) / (way + _SKIN_M)
     hit = np.zeros(1, dtype=np.int32)
-    # from beyond the hand itself
-    free = mujoco.mj_ray(model, data, point + 0.25 * towards, towards, None, 1, -1, hit)
-    return distance if free < 0 else min(float(free), distance)
+    free = mujoco.mj_ray(model, data, point + _SKIN_M * towards, towards, None, 1, -1, hit)
+    return 1.0 if free < 0 else min(float(free) / way, 1.0)
 
 
 def _options() -> mujoco.MjvOption:

@@ -6,9 +6,12 @@ import os
 import subprocess
 import sys
 
+import mujoco
+import numpy as np
 import pytest
 
 from blueprint_tune.simulators import mujoco as package
+from blueprint_tune.simulators.mujoco.render import clearest_view
 
 TWICE = """
 from blueprint_tune.config.compose import compose
@@ -40,6 +43,32 @@ def test_a_platform_that_cannot_draw_is_answered_every_time() -> None:
     first, second = done.stdout.strip().splitlines()
     assert first == second and first.startswith("cannot draw offscreen with glfw")
     assert "set MUJOCO_GL=osmesa" in first
+
+
+CABINET = """
+<mujoco><worldbody>
+  <body name="base"><geom size="0.05"/><site name="ee" pos="0.5 0 0.3"/></body>
+  <body name="back" pos="1.5 0 0.5"><geom type="box" size="0.02 0.3 0.5"/></body>
+  <body name="left" pos="1.25 0.3 0.5"><geom type="box" size="0.25 0.02 0.5"/></body>
+  <body name="right" pos="1.25 -0.3 0.5"><geom type="box" size="0.25 0.02 0.5"/></body>
+</worldbody></mujoco>
+"""
+
+
+def test_pictures_are_taken_from_where_all_of_the_task_is_seen() -> None:
+    """The hand is before a cabinet, its work inside: the camera looks in at the front."""
+    model = mujoco.MjModel.from_xml_string(CABINET)
+    data = mujoco.MjData(model)
+    mujoco.mj_forward(model, data)
+    points = np.array([[1.2, 0.05, 0.3], [1.2, -0.05, 0.3]])
+    view = clearest_view(model, data, points)
+    a, e = np.radians(view.azimuth_deg), np.radians(view.elevation_deg)
+    look = np.array([np.cos(a) * np.cos(e), np.sin(a) * np.cos(e), np.sin(e)])
+    eye = np.array(view.lookat) - view.distance_m * look
+    for point in points:
+        way = float(np.linalg.norm(point - eye))
+        free = mujoco.mj_ray(model, data, eye, (point - eye) / way, None, 1, -1, np.zeros(1, dtype=np.int32))
+        assert free < 0 or free > way
 
 
 @pytest.mark.parametrize(
