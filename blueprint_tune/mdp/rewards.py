@@ -89,21 +89,15 @@ def carried_onto(
     region: Region,
     std_m: Positive,
     only_over: bool = False,
-    clearance_m: float = 0.0,
     force_n: Positive = 1.0,
 ) -> Tensor:
     """How near the underside of a held part is to a region's floor, falling as 1 - tanh(way / ``std_m``).
 
     ``only_over``: 0 beside the middle half of the region, as for one that is entered from above.
-    ``clearance_m``: beside it, the metres by which the underside is lower than this over the floor are added
-    to the way: straight on, it would meet the edge.
     """
     local = in_frame(state, lower_end(state, part), region.frame)
     aside, height = beside_middle(local, region), local[:, 2] + region.half_extents[2]
-    way = torch.hypot(aside, height)
-    if clearance_m > 0:
-        way = way + (clearance_m - height).clamp_min(0.0) * (aside > 0)
-    near = 1.0 - torch.tanh(way / std_m)
+    near = 1.0 - torch.tanh(torch.hypot(aside, height) / std_m)
     return state.grasped(by, force_n) * (near * (aside == 0) if only_over else near)
 
 
