@@ -149,8 +149,8 @@ def _spots(wanted: list[Goal], work_m: float) -> tuple[Floats, Floats, Floats]:
 def _around(center: Floats, work_m: float) -> tuple[Floats, Floats, Floats]:
     """As ``_spots``: on rings around ``center`` (2,), looking at it."""
     rings = np.array([(d, a) for d in np.round(work_m + _PICK_DISTANCES_M, 6) for a in _ANGLES])
-    around = np.column_stack([np.cos(rings[:, 1]), np.sin(rings[:, 1])])
-    return center + rings[:, :1] * around, -np.abs(rings[:, 0] - work_m), -around
+    spots = center + rings[:, :1] * np.column_stack([np.cos(rings[:, 1]), np.sin(rings[:, 1])])
+    return spots, -np.abs(rings[:, 0] - work_m), center - spots
 
 
 def _facing(center: Floats, front: Floats, ahead_m: float, beside_m: float) -> tuple[Floats, Floats, Floats]:
