@@ -114,11 +114,19 @@ def carried_facing(
     frame: Frame,
     like: Frame,
     std_rad: Positive,
+    region: Region,
+    std_m: Positive,
     force_n: Positive = 1.0,
 ) -> Tensor:
-    """1 with a held frame's front pointing as that of ``like``, falling as 1 - tanh(angle / ``std_rad``)."""
-    kernel = 1.0 - torch.tanh(turned_from(state, frame, like).abs() / std_rad)
-    return state.grasped(by, force_n) * kernel
+    """1 with a held frame's front pointing as that of ``like``, falling as 1 - tanh(angle / ``std_rad``).
+
+    Times 1 - tanh(way / ``std_m``) of the horizontal way to the middle half of ``region``: where it is paid
+    anywhere, turning a thing where it was picked up is learned first, and carrying it, which may turn it
+    back, hardly ever.
+    """
+    turned = 1.0 - torch.tanh(turned_from(state, frame, like).abs() / std_rad)
+    aside = beside_middle(in_frame(state, state.position(frame), region.frame), region)
+    return state.grasped(by, force_n) * turned * (1.0 - torch.tanh(aside / std_m))
 
 
 @term("reward")

@@ -131,15 +131,6 @@ def test_carried_to_is_a_kernel_while_held(catalog: Catalog, scene: Scene) -> No
     assert held(catalog, scene, entry, torch.zeros(2, 2)).tolist() == [0.0, 0.0]
 
 
-def test_carried_facing_is_a_kernel_of_the_angle_between_fronts_while_held(
-    catalog: Catalog, scene: Scene
-) -> None:
-    entry = {"term": "carried_facing", **HELD, "frame": "item_1", "like": "bin", "std_rad": pi / 2}
-    expected = torch.tensor([1.0, 1 - tanh(1)])
-    torch.testing.assert_close(held(catalog, scene, entry, torch.full((2, 2), 2.0)), expected)
-    assert held(catalog, scene, entry, torch.zeros(2, 2)).tolist() == [0.0, 0.0]
-
-
 INTO = {"by": "robot/gripper", "what": "target", "region": "bin"}
 
 
@@ -183,6 +174,19 @@ def test_carried_onto_counts_from_the_underside_to_the_floor(catalog: Catalog, s
     assert at(catalog, scene, entry | {"only_over": True}, [0.4, 0.0, 0.35]) == 0.0
     assert at(catalog, scene, entry | {"only_over": True}, [0.05, 0.0, -0.05]) == pytest.approx(1.0)
     assert held(catalog, scene, entry, torch.zeros(2, 2)).tolist() == [0.0, 0.0], "only while held"
+
+
+def test_carried_facing_is_a_kernel_of_the_angle_between_fronts_and_of_the_way(
+    catalog: Catalog, scene: Scene
+) -> None:
+    entry = {"term": "carried_facing", "like": "bin", "region": "bin", "std_rad": pi / 2, "std_m": 1e9}
+    turned = entry | HELD | {"frame": "item_1"}
+    expected = torch.tensor([1.0, 1 - tanh(1)])
+    torch.testing.assert_close(held(catalog, scene, turned, torch.full((2, 2), 2.0)), expected)
+    assert held(catalog, scene, turned, torch.zeros(2, 2)).tolist() == [0.0, 0.0], "only while held"
+    carried = entry | INTO | {"frame": "target", "std_m": 0.2}
+    assert at(catalog, scene, carried, [0.05, 0.0, 0.3]) == pytest.approx(1.0), "over the middle half"
+    assert at(catalog, scene, carried, [0.4, 0.0, 0.3]) == pytest.approx(1 - tanh(0.3 / 0.2), abs=1e-5)
 
 
 def test_contact_force_above_counts_bodies(catalog: Catalog, scene: Scene) -> None:
