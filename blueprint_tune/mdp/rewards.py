@@ -120,9 +120,8 @@ def carried_facing(
 ) -> Tensor:
     """1 with a held frame's front pointing as that of ``like``, falling as 1 - tanh(angle / ``std_rad``).
 
-    Times 1 - tanh(way / ``std_m``) of the horizontal way to the middle half of ``region``: where it is paid
-    anywhere, turning a thing where it was picked up is learned first, and carrying it, which may turn it
-    back, hardly ever.
+    Times 1 - tanh(way / ``std_m``) of the horizontal way to the middle half of ``region``: where it was paid
+    anywhere, a training learned to turn a thing where it was picked up, and not to carry it.
     """
     turned = 1.0 - torch.tanh(turned_from(state, frame, like).abs() / std_rad)
     aside = beside_middle(in_frame(state, state.position(frame), region.frame), region)

@@ -5,10 +5,10 @@ their front with its shoulder 0.12 m below the handle and 0.3 m to its side, far
 opening: there the Panda holds a level hand at every opening with 0.3 rad or more to its joint limits;
 straight in front of the handle no posture gives it more than 0.15. Before a shelf it faces the front, too,
 0.2 m to the side of what it works on, where a hand that is level, turned by up to 0.5 rad and about as high
-as the base leaves about 0.4 rad to every limit of the Panda, and 0.2 straight ahead; where that is nowhere
-free, or not all within reach, it stands anywhere before the shelf and looks at the middle of its roles.
-Robots that stand on the floor choose their spot only. One that drives need not reach everything from there:
-where no spot serves, it starts behind what it moves, seen from where that goes.
+as the base leaves about 0.4 rad to every limit of the Panda, and 0.2 to 0.4 straight ahead; where that is
+nowhere free, or not all within reach, it stands anywhere before the shelf and looks at the middle of its
+roles. Robots that stand on the floor choose their spot only. One that drives need not reach everything from
+there: where no spot serves, it starts behind what it moves, seen from where that goes.
 """
 
 from __future__ import annotations
@@ -131,15 +131,15 @@ def _top(height: float, robot: RobotConfig) -> float:
 
 def _spots(wanted: list[Goal], work_m: float) -> tuple[Floats, Floats, Floats]:
     """((C, 2) bases to try, (C,) how good each is by its distance alone, (C, 2) the way it looks)."""
-    center = middle(wanted)
-    front = next((goal.outward for goal in wanted if goal.outward is not None), None)
-    if front is None:
-        return _around(center, work_m)
-    if all(goal.from_ahead for goal in wanted):
-        opened = max(float(((goal.points[:, :2] - center) @ front).max()) for goal in wanted)
+    center, handle = middle(wanted), wanted[0].outward
+    if handle is not None and all(goal.from_ahead for goal in wanted):
+        opened = max(float(((goal.points[:, :2] - center) @ handle).max()) for goal in wanted)
         ahead = max(opened + round(work_m - _NEARER_M, 6), work_m)
-        return _facing(center, front, ahead, _BESIDE_HANDLE_M)
-    square = _facing(center, front, round(work_m + _WRIST_M, 6), _BESIDE_PLACE_M)
+        return _facing(center, handle, ahead, _BESIDE_HANDLE_M)
+    shelf = next((goal.outward for goal in wanted if goal.outward is not None and not goal.from_ahead), None)
+    if shelf is None:
+        return _around(center, work_m)
+    square = _facing(center, shelf, round(work_m + _WRIST_M, 6), _BESIDE_PLACE_M)
     around, worse, looks = _around(center, work_m)
     both = zip(square, (around, worse - _LOOKING_ASIDE, looks), strict=True)
     spots, scores, looks = (np.concatenate(parts) for parts in both)
