@@ -14,6 +14,7 @@ from blueprint_tune.mdp.frames import (
     lower_end,
     tilt,
     turned_from,
+    way_into,
     wrist_end,
 )
 from blueprint_tune.mdp.state import Body, Command, Contact, Frame, Joint, Region, SceneState
@@ -21,6 +22,8 @@ from blueprint_tune.mdp.terms import Against, BoundTerm, Positive, term
 
 MIN_JOINT_ERROR = 1e-3
 """rad or m; honest starts are far from the command, so this only guards the division."""
+MIN_WAY_M = 1e-3
+"""For the same reason."""
 
 
 @term("reward")
@@ -52,28 +55,15 @@ def carried_to(
 
 
 @term("reward")
-def carried_over(
-    state: SceneState,
-    by: Annotated[Contact, Against("what")],
-    frame: Frame,
-    region: Region,
-    std_m: Positive,
-    clearance_m: float = 0.05,
-    force_n: Positive = 1.0,
-) -> Tensor:
-    """How near a held frame is to where it can be lowered into a region: 1 - tanh(way / ``std_m``).
-
-    The way leads over the rim: beside the middle half of the region a frame has to be ``clearance_m``
-    metres higher than the region's top and than where it began; within it height does not matter.
-    """
-    return state.grasped(by, force_n) * over_region(state, frame, region, std_m, clearance_m)
-
-
-@term("reward")
 def over_region(
     state: SceneState, frame: Frame, region: Region, std_m: Positive, clearance_m: float = 0.05
 ) -> Tensor:
-    """:func:`carried_over`, held or not: fingers do not feel cloth."""
+    """How near a frame, held or not, is to where it drops into a region: 1 - tanh(way / ``std_m``).
+
+    The way leads over the rim: beside the middle half of the region a frame has to be ``clearance_m``
+    metres higher than the region's top and than where it began; within it height does not matter. For
+    cloth, which fingers do not feel.
+    """
     local = in_frame(state, state.position(frame), region.frame)
     aside, z, half_z = beside_middle(local, region), local[:, 2], region.half_extents[2]
     top = torch.clamp_min(state.start_position(frame)[:, 2] - state.position(frame)[:, 2] + z, half_z)
@@ -82,23 +72,30 @@ def over_region(
 
 
 @term("reward")
-def carried_onto(
+def carried_into(
     state: SceneState,
     by: Annotated[Contact, Against("what")],
     part: Body,
     region: Region,
-    std_m: Positive,
-    only_over: bool = False,
+    from_above: bool = True,
+    clearance_m: float = 0.03,
     force_n: Positive = 1.0,
 ) -> Tensor:
-    """How near the underside of a held part is to a region's floor, falling as 1 - tanh(way / ``std_m``).
+    """How much of its way into a region a held part has come, in [0, 1].
 
-    ``only_over``: 0 beside the middle half of the region, as for one that is entered from above.
+    0 where it began the episode, 1 with its underside on the floor of the region's middle half. The way is as
+    long as its pieces together: up, across and down. So height over the region costs as much as the way
+    there, and what has been gained on one piece is not lost on the next.
+
+    ``from_above``: it leads ``clearance_m`` metres over the region's rim, otherwise, as for a shelf that is
+    open in front, over the edge of its floor; in either case as much higher than where it began.
     """
-    local = in_frame(state, lower_end(state, part), region.frame)
-    aside, height = beside_middle(local, region), local[:, 2] + region.half_extents[2]
-    near = 1.0 - torch.tanh(torch.hypot(aside, height) / std_m)
-    return state.grasped(by, force_n) * (near * (aside == 0) if only_over else near)
+    at, half_z = lower_end(state, part), region.half_extents[2]
+    start = state.start_position(part.frame) + at - state.position(part.frame)
+    local, begun = in_frame(state, at, region.frame), in_frame(state, start, region.frame)
+    top = begun[:, 2].clamp_min(half_z if from_above else -half_z) + clearance_m
+    left, at_start = way_into(local, top, region), way_into(begun, top, region)
+    return state.grasped(by, force_n) * (1.0 - left / at_start.clamp_min(MIN_WAY_M)).clamp_min(0.0)
 
 
 @term("reward")

@@ -156,24 +156,55 @@ def at(
         ([0.4, 0.45, 0.05], hypot(0.3, 0.4, 0.1)),  # and lower than 5 cm above its rim: up first
     ],
 )
-def test_carried_over_leads_over_the_rim(
+def test_over_region_leads_over_the_rim(
     catalog: Catalog, scene: Scene, offset: list[float], way_m: float
 ) -> None:
-    entry = {"term": "carried_over", **INTO, "frame": "target", "std_m": 0.5}
+    entry = {"term": "over_region", "region": "bin", "frame": "target", "std_m": 0.5}
     assert at(catalog, scene, entry, offset) == pytest.approx(1 - tanh(way_m / 0.5), abs=1e-5)
     if offset == [0.4, 0.0, 0.2]:  # it began 30 cm above the bin's middle: 15 cm more are asked for
         higher = at(catalog, scene, entry, offset, start_m=0.8)
         assert higher == pytest.approx(1 - tanh(hypot(way_m, 0.15) / 0.5), abs=1e-5)
+
+
+ACROSS_M = hypot(0.6, 0.95)
+"""From where the target begins to the middle half of the bin; its underside is 5 cm over the bin's floor."""
+AT_START_M = ACROSS_M + 0.18 + 0.23
+"""Across, up to 3 cm over the rim, and down to the floor."""
+
+
+@pytest.mark.parametrize(
+    ("offset", "left_m"),
+    [
+        ([0.4, 0.0, 0.0], 0.3 + 0.18 + 0.23),
+        ([0.4, 0.0, 0.1], 0.3 + 0.08 + 0.23),  # higher
+        ([0.4, 0.0, 0.58], 0.3 + 0.63),  # too high: all of that has to be lowered
+        ([0.15, 0.0, 0.18], 0.05 + 0.23),
+        ([0.15, 0.0, 0.0], 0.05 + 0.05),  # within the rim there is nothing to be lifted over
+        ([0.05, 0.0, 0.0], 0.05),
+        ([0.05, 0.0, -0.05], 0.0),
+        ([2.0, 2.0, 0.0], AT_START_M),  # farther than it began: nothing is taken for that
+    ],
+)
+def test_carried_into_counts_the_way_up_across_and_down(
+    catalog: Catalog, scene: Scene, offset: list[float], left_m: float
+) -> None:
+    entry = {"term": "carried_into", **INTO, "part": "target"}
+    assert at(catalog, scene, entry, offset) == pytest.approx(1 - left_m / AT_START_M, abs=1e-5)
     assert held(catalog, scene, entry, torch.zeros(2, 2)).tolist() == [0.0, 0.0], "only while held"
 
 
-def test_carried_onto_counts_from_the_underside_to_the_floor(catalog: Catalog, scene: Scene) -> None:
-    entry = {"term": "carried_onto", **INTO, "part": "target", "std_m": 0.5}
-    assert at(catalog, scene, entry, [0.05, 0.0, -0.05]) == pytest.approx(1.0), "5 cm high, it stands"
-    assert at(catalog, scene, entry, [0.4, 0.0, 0.35]) == pytest.approx(1 - tanh(1.0), abs=1e-5)
-    assert at(catalog, scene, entry | {"only_over": True}, [0.4, 0.0, 0.35]) == 0.0
-    assert at(catalog, scene, entry | {"only_over": True}, [0.05, 0.0, -0.05]) == pytest.approx(1.0)
-    assert held(catalog, scene, entry, torch.zeros(2, 2)).tolist() == [0.0, 0.0], "only while held"
+def test_carried_into_from_the_front_leads_over_the_edge_of_the_floor(catalog: Catalog, scene: Scene) -> None:
+    entry = {"term": "carried_into", **INTO, "part": "target", "from_above": False}
+    found = at(catalog, scene, entry, [0.4, 0.0, 0.0])  # begun above the edge: 3 cm more
+    assert found == pytest.approx(1 - (0.3 + 0.03 + 0.08) / (ACROSS_M + 0.03 + 0.08), abs=1e-5)
+    lower = at(catalog, scene, entry, [0.4, 0.0, 0.0], start_m=0.35)  # from 10 cm below it 13 up and 3 down
+    assert lower == pytest.approx(1 - (0.3 + 0.05) / (ACROSS_M + 0.13 + 0.03), abs=1e-5)
+
+
+def test_carried_into_is_lifted_from_a_higher_place_first(catalog: Catalog, scene: Scene) -> None:
+    entry = {"term": "carried_into", **INTO, "part": "target"}
+    found = at(catalog, scene, entry, [0.4, 0.0, 0.2], start_m=0.8)
+    assert found == pytest.approx(1 - (0.3 + 0.13 + 0.38) / AT_START_M, abs=1e-5)
 
 
 def test_carried_facing_is_a_kernel_of_the_angle_between_fronts_and_of_the_way(
@@ -202,5 +233,5 @@ def test_contact_force_above_counts_bodies(catalog: Catalog, scene: Scene) -> No
 def test_every_reward_term_is_tested() -> None:
     tested = {entry["term"] for entry, _ in CASES}
     tested |= {"grasped", "lifted", "carried_to", "contact_force_above", "joint_progress"}
-    tested |= {"carried_over", "carried_onto", "over_region", "carried_facing"}
+    tested |= {"carried_into", "over_region", "carried_facing"}
     assert tested == {name for name, r in REGISTRY.items() if "reward" in r.kinds}
