@@ -30,17 +30,20 @@ def beside_middle(local: Tensor, region: Region) -> Tensor:
     return torch.hypot((x.abs() - half_x / 2).clamp_min(0.0), (y.abs() - half_y / 2).clamp_min(0.0))
 
 
+def within_outline(local: Tensor, region: Region) -> Tensor:
+    """(N,) bool: whether points (N, 3) in a region's axes lie in it or over it or under it."""
+    half_x, half_y, _ = region.half_extents
+    return (local[:, 0].abs() <= half_x) & (local[:, 1].abs() <= half_y)
+
+
 def way_into(local: Tensor, top: Tensor, region: Region) -> Tensor:
     """(N,) metres from points (N, 3) in a region's axes to the floor of its middle half, piece by piece.
 
     Within the region's outline across and down; beside it up to the height ``top`` (N,) first.
     """
-    x, y, z = local.unbind(dim=1)
-    half_x, half_y, half_z = region.half_extents
-    across = beside_middle(local, region)
-    inside = (x.abs() <= half_x) & (y.abs() <= half_y)
-    height = torch.where(inside, z, torch.maximum(2 * top - z, z))
-    return across + (height + half_z).clamp_min(0.0)
+    z = local[:, 2]
+    height = torch.where(within_outline(local, region), z, torch.maximum(2 * top - z, z))
+    return beside_middle(local, region) + (height + region.half_extents[2]).clamp_min(0.0)
 
 
 def insertion(state: SceneState, part: Body, hole: Region) -> tuple[Tensor, Tensor]:

@@ -15,6 +15,7 @@ from blueprint_tune.mdp.frames import (
     tilt,
     turned_from,
     way_into,
+    within_outline,
     wrist_end,
 )
 from blueprint_tune.mdp.state import Body, Command, Contact, Frame, Joint, Region, SceneState
@@ -137,10 +138,18 @@ def lifted(
     by: Annotated[Contact, Against("what")],
     frame: Frame,
     height_m: Positive,
+    region: Region | None = None,
     force_n: Positive = 1.0,
 ) -> Tensor:
-    """Height of a held frame over where it began the episode, as a fraction of ``height_m``, at most 1."""
-    return state.grasped(by, force_n) * risen(state, frame, height_m)
+    """Height of a held frame over where it began the episode, as a fraction of ``height_m``, at most 1.
+
+    In ``region`` and over it 1 at any height: pay for lifting must not keep a thing from being put down.
+    """
+    height = risen(state, frame, height_m)
+    if region is not None:
+        there = within_outline(in_frame(state, state.position(frame), region.frame), region)
+        height = height.masked_fill(there, 1.0)
+    return state.grasped(by, force_n) * height
 
 
 @term("reward")

@@ -211,7 +211,7 @@ def _value(hint: Any, given: dict[str, Any], key: str, catalog: Catalog, place: 
         return catalog.joint(str(value), place)
     if hint is Command:
         return catalog.command(str(value), place)
-    if hint is Region:
+    if hint in (Region, Region | None):
         return catalog.region(str(value), place)
     if hint is Body:
         return catalog.box(str(value), place)

@@ -172,6 +172,14 @@ AT_START_M = ACROSS_M + 0.18 + 0.23
 """Across, up to 3 cm over the rim, and down to the floor."""
 
 
+def test_lifted_costs_nothing_to_lower_into_its_region(catalog: Catalog, scene: Scene) -> None:
+    entry = {"term": "lifted", **INTO, "frame": "target", "height_m": 0.4}
+    assert at(catalog, scene, entry, [0.05, 0.0, -0.05]) == 1.0, "in it, lower than where it began"
+    assert at(catalog, scene, entry, [0.15, 0.09, 0.5]) == 1.0, "over it"
+    assert at(catalog, scene, entry, [0.25, 0.0, 0.1]) == pytest.approx(0.25), "beside it the height counts"
+    assert held(catalog, scene, entry, torch.zeros(2, 2)).tolist() == [0.0, 0.0], "only while held"
+
+
 @pytest.mark.parametrize(
     ("offset", "left_m"),
     [

@@ -59,7 +59,7 @@ def test_contact_requests_are_collected_once(catalog: Catalog) -> None:
         (
             "reward",
             {"term": "lifted", "frame": "target"},
-            "needs 'by' (term 'lifted' takes by, frame, height_m, force_n, what).",
+            "needs 'by' (term 'lifted' takes by, frame, height_m, region, force_n, what).",
         ),
         ("reward", {"term": "action_rate", "of": 1}, "has 'of'. "),
         ("reward", {"term": "success_bonus", "wieght": 2.0}, "has 'wieght'. Did you mean 'weight'?"),
