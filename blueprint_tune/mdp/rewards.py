@@ -80,13 +80,15 @@ def carried_into(
     region: Region,
     from_above: bool = True,
     clearance_m: float = 0.03,
+    wrong_way: float = 0.2,
     force_n: Positive = 1.0,
 ) -> Tensor:
-    """How much of its way into a region a held part has come, in [0, 1].
+    """How much of its way into a region a held part has come, at most 1.
 
     0 where it began the episode, 1 with its underside on the floor of the region's middle half. The way is as
     long as its pieces together: up, across and down. So height over the region costs as much as the way
-    there, and what has been gained on one piece is not lost on the next.
+    there, and what has been gained on one piece is not lost on the next. Where more is left than at the start
+    it falls at ``wrong_way`` times the slope: lifted too high, every move back is worth something.
 
     ``from_above``: it leads ``clearance_m`` metres over the region's rim, otherwise, as for a shelf that is
     open in front, over the edge of its floor; in either case as much higher than where it began.
@@ -96,7 +98,8 @@ def carried_into(
     local, begun = in_frame(state, at, region.frame), in_frame(state, start, region.frame)
     top = begun[:, 2].clamp_min(half_z if from_above else -half_z) + clearance_m
     left, at_start = way_into(local, top, region), way_into(begun, top, region)
-    return state.grasped(by, force_n) * (1.0 - left / at_start.clamp_min(MIN_WAY_M)).clamp_min(0.0)
+    progress = 1.0 - left / at_start.clamp_min(MIN_WAY_M)
+    return state.grasped(by, force_n) * torch.where(progress < 0, wrong_way * progress, progress)
 
 
 @term("reward")

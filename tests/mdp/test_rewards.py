@@ -190,7 +190,7 @@ def test_lifted_costs_nothing_to_lower_into_its_region(catalog: Catalog, scene: 
         ([0.15, 0.0, 0.0], 0.05 + 0.05),  # within the rim there is nothing to be lifted over
         ([0.05, 0.0, 0.0], 0.05),
         ([0.05, 0.0, -0.05], 0.0),
-        ([2.0, 2.0, 0.0], AT_START_M),  # farther than it began: nothing is taken for that
+        ([0.05, 0.0, 2.0], AT_START_M + 0.2 * (2.05 - AT_START_M)),  # farther than it began: a fifth is taken
     ],
 )
 def test_carried_into_counts_the_way_up_across_and_down(
