@@ -20,7 +20,14 @@ from blueprint_tune.tuning.progress import Progress
 from blueprint_tune.tuning.records import TrialRecord, best_trial, ranking, read_reports
 from blueprint_tune.tuning.session import RaySession
 
-BASE = ["+scene=kitchen_001", "preset=smoke", "backend=pointmass", "backend.num_envs=16", "agent.rollouts=16"]
+BASE = [
+    "+scene=kitchen_001",
+    "preset=smoke",
+    "backend=pointmass",
+    "backend.num_envs=16",
+    "agent.rollouts=16",
+    "agent.discount_factor=0.99",  # GRID's last: the settings that are tried first come once more
+]
 SHORT = ["budget.env_steps=1024", "budget.report_env_steps=256", "evaluation.selection.episodes=2"]
 STILL_TIME = ("perf/", "time", "elapsed")
 
