@@ -56,6 +56,30 @@ def carried_to(
 
 
 @term("reward")
+def carried_towards(
+    state: SceneState,
+    by: Annotated[Contact, Against("what")],
+    a: Frame,
+    b: Frame,
+    wrong_way: float = 0.2,
+    force_n: Positive = 1.0,
+) -> Tensor:
+    """How much of its way to ``b``, which stays where it is, a held frame ``a`` has come: 1 at ``b``.
+
+    The distance in metres between them, as a part of what it was at the start of the episode. Farther away than
+    that it falls at ``wrong_way`` times the slope.
+    """
+    left, at_start = state.distance(a, b), (state.start_position(a) - state.position(b)).norm(dim=1)
+    return state.grasped(by, force_n) * come_so_far(left, at_start, wrong_way)
+
+
+def come_so_far(left: Tensor, at_start: Tensor, wrong_way: float) -> Tensor:
+    """Part of a way that is behind one; where more is left than at the start, ``wrong_way`` times that, negative."""
+    progress = 1.0 - left / at_start.clamp_min(MIN_WAY_M)
+    return torch.where(progress < 0, wrong_way * progress, progress)
+
+
+@term("reward")
 def over_region(
     state: SceneState, frame: Frame, region: Region, std_m: Positive, clearance_m: float = 0.05
 ) -> Tensor:
@@ -98,8 +122,7 @@ def carried_into(
     local, begun = in_frame(state, at, region.frame), in_frame(state, start, region.frame)
     top = begun[:, 2].clamp_min(half_z if from_above else -half_z) + clearance_m
     left, at_start = way_into(local, top, region), way_into(begun, top, region)
-    progress = 1.0 - left / at_start.clamp_min(MIN_WAY_M)
-    return state.grasped(by, force_n) * torch.where(progress < 0, wrong_way * progress, progress)
+    return state.grasped(by, force_n) * come_so_far(left, at_start, wrong_way)
 
 
 @term("reward")

@@ -131,6 +131,25 @@ def test_carried_to_is_a_kernel_while_held(catalog: Catalog, scene: Scene) -> No
     assert held(catalog, scene, entry, torch.zeros(2, 2)).tolist() == [0.0, 0.0]
 
 
+def test_carried_towards_is_the_part_of_the_way_that_is_behind_it(catalog: Catalog, scene: Scene) -> None:
+    entry = {"term": "carried_towards", **HELD, "a": "target", "b": "command/goal"}
+    begun = hypot(0.3, 0.5)  # the target started at (0.3, 0, 0.5), the goal of env 0 is at (0.3, 0.3, 1.0)
+    expected = torch.tensor([1 - 0.5 / begun, 1 - 0.02 / begun])
+    torch.testing.assert_close(held(catalog, scene, entry, torch.full((2, 2), 2.0)), expected)
+    assert held(catalog, scene, entry, torch.zeros(2, 2)).tolist() == [0.0, 0.0], "only while held"
+
+
+def test_carried_towards_takes_a_fifth_of_the_wrong_way(catalog: Catalog, scene: Scene) -> None:
+    bound = bind_term(
+        "reward", "r", {"term": "carried_towards", **HELD, "a": "target", "b": "command/goal"}, catalog, "test"
+    )
+    state = scene()
+    state.contact_force[:] = 2.0
+    state.frame_pos[0, 1] = torch.tensor([0.3, 0.3, 3.0])
+    state.changed()
+    assert bound.function(state)[0].item() == pytest.approx(0.2 * (1 - 2.0 / hypot(0.3, 0.5)), abs=1e-5)
+
+
 INTO = {"by": "robot/gripper", "what": "target", "region": "bin"}
 
 
@@ -241,5 +260,5 @@ def test_contact_force_above_counts_bodies(catalog: Catalog, scene: Scene) -> No
 def test_every_reward_term_is_tested() -> None:
     tested = {entry["term"] for entry, _ in CASES}
     tested |= {"grasped", "lifted", "carried_to", "contact_force_above", "joint_progress"}
-    tested |= {"carried_into", "over_region", "carried_facing"}
+    tested |= {"carried_into", "carried_towards", "over_region", "carried_facing"}
     assert tested == {name for name, r in REGISTRY.items() if "reward" in r.kinds}
