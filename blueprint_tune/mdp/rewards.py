@@ -66,15 +66,15 @@ def carried_towards(
 ) -> Tensor:
     """How much of its way to ``b``, which stays where it is, a held frame ``a`` has come: 1 at ``b``.
 
-    The distance in metres between them, as a part of what it was at the start of the episode. Farther away than
-    that it falls at ``wrong_way`` times the slope.
+    The distance in metres between them, as a part of what it was at the start of the episode. Farther away
+    than that it falls at ``wrong_way`` times the slope.
     """
     left, at_start = state.distance(a, b), (state.start_position(a) - state.position(b)).norm(dim=1)
     return state.grasped(by, force_n) * come_so_far(left, at_start, wrong_way)
 
 
 def come_so_far(left: Tensor, at_start: Tensor, wrong_way: float) -> Tensor:
-    """Part of a way that is behind one; where more is left than at the start, ``wrong_way`` times that, negative."""
+    """Part of a way that is behind; negative and times ``wrong_way``, where more is left than there was."""
     progress = 1.0 - left / at_start.clamp_min(MIN_WAY_M)
     return torch.where(progress < 0, wrong_way * progress, progress)
 

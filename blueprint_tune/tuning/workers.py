@@ -192,11 +192,11 @@ class Finalist:
 
         Raises ExportMismatch, leaving no bundle, if it is clearly worse or better.
 
-        Contact physics amplifies differences of the last digit, so single episodes may end otherwise; its
-        success rate must lie within the 95 % interval of the trained policy's.
+        Contact physics amplifies differences of the last digit, so single episodes may end otherwise. Both
+        play the same starts, so the 99 % interval of the paired difference must hold 0.
         """
         from blueprint_tune.evaluation.benchmark import run_benchmark
-        from blueprint_tune.evaluation.statistics import wilson_interval
+        from blueprint_tune.evaluation.statistics import paired_difference_interval
         from blueprint_tune.export.loading import load_bundle
 
         evaluation, ours = self._cfg.evaluation, self._result
@@ -204,13 +204,15 @@ class Finalist:
         theirs = run_benchmark(
             self._env, policy, evaluation.seeds, evaluation.episodes_per_seed, max_observations=0
         )
-        low, high = wilson_interval(ours.successes, ours.num_episodes)
-        if not low <= theirs.success_rate <= high:
+        apart = int((ours.success & ~theirs.success).sum()), int((theirs.success & ~ours.success).sum())
+        low, high = paired_difference_interval(*apart, ours.num_episodes, confidence=0.99)
+        if not low <= 0.0 <= high:
             shutil.rmtree(self._job.bundle_dir)  # its checksums are right: nobody may take it for good
             raise ExportMismatch(
                 f"policy.onnx succeeds in {theirs.success_rate:.0%} of the benchmark's episodes, the trained "
-                f"policy in {ours.success_rate:.0%} ({low:.0%} to {high:.0%} with 95 %), although both gave "
-                "the same actions on recorded observations. Nothing is published."
+                f"policy in {ours.success_rate:.0%} of the same ones (difference {low:+.0%} to {high:+.0%} "
+                "with 99 %), although both gave the same actions on recorded observations. Nothing is "
+                "published."
             )
         return {"onnx_success_rate": theirs.success_rate}
 

@@ -141,7 +141,11 @@ def test_carried_towards_is_the_part_of_the_way_that_is_behind_it(catalog: Catal
 
 def test_carried_towards_takes_a_fifth_of_the_wrong_way(catalog: Catalog, scene: Scene) -> None:
     bound = bind_term(
-        "reward", "r", {"term": "carried_towards", **HELD, "a": "target", "b": "command/goal"}, catalog, "test"
+        "reward",
+        "r",
+        {"term": "carried_towards", **HELD, "a": "target", "b": "command/goal"},
+        catalog,
+        "test",
     )
     state = scene()
     state.contact_force[:] = 2.0

@@ -115,6 +115,17 @@ def test_an_onnx_policy_that_behaves_otherwise_is_refused(finalist: Finalist) ->
     assert not Path(finalist._job.bundle_dir).exists(), "what is refused could be taken for good"
 
 
+@pytest.mark.parametrize("more", [4, 5])
+def test_a_few_episodes_that_end_otherwise_are_no_other_policy(finalist: Finalist, more: int) -> None:
+    """The graph fails in all episodes; the trained policy is taken to have succeeded in so many more."""
+    finalist.benchmark()
+    finalist.export()
+    success = np.zeros(finalist._result.num_episodes, dtype=bool)
+    success[:more] = True
+    finalist._result = replace(finalist._result, success=success)
+    assert finalist.onnx_benchmark() == {"onnx_success_rate": 0.0}
+
+
 def test_the_best_of_those_that_play_again_goes_on(
     finalist: Finalist, monkeypatch: pytest.MonkeyPatch
 ) -> None:
