@@ -74,7 +74,7 @@ def carried_towards(
 
 
 def come_so_far(left: Tensor, at_start: Tensor, wrong_way: float) -> Tensor:
-    """Part of a way that is behind; negative and times ``wrong_way``, where more is left than there was."""
+    """Part of a way that is behind; below 0, where more is left than at the start, times ``wrong_way``."""
     progress = 1.0 - left / at_start.clamp_min(MIN_WAY_M)
     return torch.where(progress < 0, wrong_way * progress, progress)
 
